@@ -1,0 +1,33 @@
+"""Store what autodiff gives for the cases of tests/numpy_only, so that those tests need no JAX."""
+
+import os
+import sys
+from pathlib import Path
+
+os.environ["JAX_ENABLE_X64"] = "1"
+TESTS = Path(__file__).resolve().parent.parent / "tests"
+sys.path[:0] = [str(TESTS), str(TESTS / "numpy_only")]
+
+import numpy as np  # noqa: E402
+from test_manual import REFERENCES, SIZES, drawn, drawn_vjp  # noqa: E402
+
+from lstm_spec import load_backend  # noqa: E402
+from lstm_spec.tree import leaves  # noqa: E402
+
+
+def main() -> None:
+    """Write tests/numpy_only/references.npz."""
+    jax = load_backend("jax")
+    stored = {
+        f"{name}/{path}": np.asarray(leaf)
+        for name in SIZES
+        for path, leaf in leaves(jax.adjoints(*drawn(name))).items()
+    }
+    for path, leaf in leaves(jax.vjp(*drawn_vjp())).items():
+        stored[f"vjp/{path}"] = np.asarray(leaf)
+    np.savez_compressed(REFERENCES, **stored)
+    print(f"{REFERENCES}: {len(stored)} arrays, {REFERENCES.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""`python -m gradparity`."""
+
+from gradparity.cli import main
+
+main()

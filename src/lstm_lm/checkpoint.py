@@ -1,0 +1,163 @@
+"""A checkpoint: one safetensors file with everything, which proves itself when it is read.
+
+Weights stand under the tree's paths (`layers.0.W_f`), the optimiser's memory under
+`optimizer.first.…`, the carried state under `carry.…`. One metadata entry holds
+the rest as JSON, with a SHA-256 over it and over every leaf's path, dtype, shape
+and bytes. Loading executes nothing.
+"""
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from lstm_lm.engines import Training
+from lstm_lm.optimizers import Moments
+from lstm_lm.options import Options
+from lstm_lm.schedule import Course
+from lstm_spec import InputError, Params, State, validate_params
+from lstm_spec.corpus import Vocabulary
+from lstm_spec.files import write_whole
+from lstm_spec.params import params_from_leaves
+from lstm_spec.tree import leaves
+
+KEY, FORMAT = "gradparity", 1
+
+
+class Checkpoint(NamedTuple):
+    """A run at the end of some update.
+
+    Attributes:
+        options: the run's configuration, resolved.
+        vocabulary: symbols by id.
+        fingerprint: of the data it was trained on.
+        step: updates made. All that is random in an update derives from the seed
+            and this number, so it is the random state.
+        training: weights, optimiser's memory, carried state, as NumPy arrays.
+        course: what schedule and early stopping remember.
+    """
+
+    options: Options
+    vocabulary: Vocabulary
+    fingerprint: str
+    step: int
+    training: Training
+    course: Course
+
+
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint whole or not at all.
+
+    Raises:
+        InputError: it cannot be written (as on a full disk); an old one is untouched.
+    """
+    tensors = _tensors(checkpoint.training)
+    content = _content(checkpoint)
+    content["sha256"] = digest(content, tensors)
+    written = safetensors.numpy.save(tensors, {KEY: json.dumps(content)})
+    again = safetensors.numpy.load(written)
+    if digest(content, again) != content["sha256"]:
+        raise RuntimeError(f"{path}: the tensors changed while they were written")
+    write_whole(path, written)
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        InputError: it is missing, cut off, changed, or no checkpoint of this program.
+    """
+    content, tensors = _read(path)
+    claimed = content.pop("sha256", None)
+    if claimed != digest(content, tensors):
+        raise InputError(f"{path}: damaged: its contents do not match its SHA-256")
+    if content.get("format") != FORMAT:
+        got = content.get("format")
+        raise InputError(f"{path}: format {got}, expected {FORMAT}: written by another version")
+    return _checkpoint(content, tensors)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Metadata and tensors, nothing yet believed."""
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file, expected a checkpoint (.safetensors)")
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        content = json.loads(metadata[KEY])
+        if not isinstance(content, dict):
+            raise TypeError("metadata is no object")
+    except Exception as error:
+        # Whatever a parser says of bytes that may be anything: they are no checkpoint.
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise InputError(f"{path}: not a checkpoint, or cut off or changed ({reason})") from error
+    return content, tensors
+
+
+def digest(content: dict[str, Any], tensors: dict[str, np.ndarray]) -> str:
+    """SHA-256 over the metadata and over every leaf's path, dtype, shape and bytes."""
+    described = {key: value for key, value in content.items() if key != "sha256"}
+    state = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
+    for path in sorted(tensors):
+        leaf = np.ascontiguousarray(tensors[path])
+        state.update(json.dumps([path, leaf.dtype.str, leaf.shape]).encode())
+        state.update(leaf.tobytes())
+    return state.hexdigest()
+
+
+def _content(checkpoint: Checkpoint) -> dict[str, Any]:
+    course = checkpoint.course
+    best = course.best if math.isfinite(course.best) else None
+    return {
+        "format": FORMAT,
+        "options": checkpoint.options.to_json(),
+        "vocabulary": list(checkpoint.vocabulary.symbols),
+        "fingerprint": checkpoint.fingerprint,
+        "step": checkpoint.step,
+        "made": int(checkpoint.training.moments.made),
+        "course": [best, *course[1:]],
+        "layers": len(checkpoint.training.params.layers),
+    }
+
+
+def _checkpoint(content: dict[str, Any], tensors: dict[str, np.ndarray]) -> Checkpoint:
+    best, *rest = content["course"]
+    layers = content["layers"]
+    moments = Moments(
+        content["made"],
+        _subtree(tensors, "optimizer.first.", layers),
+        _subtree(tensors, "optimizer.second.", layers),
+    )
+    params = params_from_leaves(tensors, layers)
+    validate_params(params)
+    carry = State(tensors["carry.h"], tensors["carry.C"])
+    return Checkpoint(
+        Options.from_json(content["options"]),
+        Vocabulary(content["vocabulary"]),
+        content["fingerprint"],
+        content["step"],
+        Training(params, moments, carry),
+        Course(math.inf if best is None else best, *rest),
+    )
+
+
+def _tensors(training: Training) -> dict[str, np.ndarray]:
+    """Every array by path; contiguous, since safetensors writes a strided view's bytes wrongly."""
+    named = (
+        leaves(training.params)
+        | leaves(training.moments.first, "optimizer.first")
+        | leaves(training.moments.second, "optimizer.second")
+        | leaves(training.carry, "carry")
+    )
+    return {path: np.ascontiguousarray(leaf) for path, leaf in named.items()}
+
+
+def _subtree(tensors: dict[str, np.ndarray], prefix: str, layers: int) -> Params | None:
+    found = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    return params_from_leaves(found, layers) if found else None

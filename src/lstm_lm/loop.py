@@ -1,0 +1,184 @@
+"""The training loop: the same for every task and every backend."""
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from lstm_lm.checkpoint import Checkpoint
+from lstm_lm.engines import Engine, Training, first_sick_leaf
+from lstm_lm.optimizers import Moments, Optimizer
+from lstm_lm.options import Options
+from lstm_lm.progress import Progress
+from lstm_lm.run_folder import RunFolder
+from lstm_lm.schedule import Course, learning_rate
+from lstm_lm.tasks import Task, dropout_factors
+from lstm_spec import Batch, Config, InputError, Params, init_params, zero_state
+from lstm_spec.tree import tree_map
+
+
+class SickRunError(InputError):
+    """The loss, or a gradient, is no longer a number."""
+
+
+class InterruptedRunError(Exception):
+    """Ctrl-C: everything is saved."""
+
+
+def beginning(options: Options, task: Task) -> Checkpoint:
+    """A run before its first update."""
+    config = Config(len(task.vocabulary), options.hidden or 1, options.layers or 1, options.dtype)
+    params = init_params(config, options.seed, scheme=options.init, forget_bias=options.forget_bias)
+    training = Training(
+        params, Optimizer(options).init(params), zero_state(config, options.batch or 1)
+    )
+    return Checkpoint(options, task.vocabulary, task.fingerprint, 0, training, Course())
+
+
+class Trainer:
+    """One run, from a checkpoint to its end."""
+
+    def __init__(
+        self, start: Checkpoint, task: Task, engine: Engine, folder: RunFolder, progress: Progress
+    ) -> None:
+        self.options, self.task, self.engine, self.folder = start.options, task, engine, folder
+        self.progress = progress
+        self.step, self.course = start.step, start.course
+        self.training = engine.start(start.training)
+        self.validation = task.held_out("validation")
+        self.finite_loss = math.nan
+        self.seconds, self.tokens = 0.0, 0
+
+    def run(self) -> None:
+        """Update until the end, an early stop, or Ctrl-C.
+
+        Raises:
+            SickRunError: the loss or a gradient is no longer finite.
+            InterruptedRunError: Ctrl-C was pressed; the checkpoint is saved.
+            InputError: a file cannot be written.
+        """
+        self.folder.cut_back(self.step)
+        with _interrupts() as interrupted:
+            while self.step < self.task.total_steps and not self._out_of_patience():
+                self._update()
+                due = self.step % (self.options.evaluate_every or 1) == 0
+                if due or self.step == self.task.total_steps:
+                    self._validate()
+                if interrupted():
+                    self._save(best=False)
+                    raise InterruptedRunError
+        self.progress.finish()
+
+    def _update(self) -> None:
+        batch = self._batch()
+        rate = learning_rate(self.options, self.step, self.task.total_steps, self.course)
+        start = time.perf_counter()
+        self._require_health()
+        training, loss, norm = self.engine.update(self.training, batch, rate)
+        self.seconds += time.perf_counter() - start
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise self._sick(batch, loss)
+        self.training, self.step, self.finite_loss = training, self.step + 1, loss
+        self.tokens += batch.tokens.size if batch.mask is None else int(batch.mask.sum())
+        self.folder.append({"step": self.step, "loss": loss, "norm": norm, "rate": rate})
+        self.progress.update(self.step, loss, self.tokens / self.seconds)
+
+    def _batch(self) -> Batch:
+        """The task's batch, with the carried state and dropout."""
+        batch = self.task.batch(self.step)
+        state = self.training.carry
+        if not self.task.carries_state(self.step):
+            state = tree_map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), state)
+        factors = dropout_factors(self.options, self.step, len(batch.tokens))
+        return batch._replace(initial_state=state, dropout=factors)
+
+    def _validate(self) -> None:
+        """Measure the held-out loss, record it, and save; without held-out data, only save."""
+        best = True
+        self._require_health()
+        if self.validation:
+            loss = self.held_out_loss(self.training.params, self.validation)
+            self.course = self.course.after(loss, self.step, self.options)
+            best = self.course.best_step == self.step
+            self.folder.append({"step": self.step, "validation": loss})
+            self.progress.validated(self.step, loss, best)
+        self._save(best=best)
+
+    def held_out_loss(self, params: Params, windows: list[Batch]) -> float:
+        """Mean nats per token over consecutive windows, states carried from one to the next."""
+        total, count = 0.0, 0
+        state = zero_state(self._config(), windows[0].tokens.shape[1])
+        for window in windows:
+            loss, state = self.engine.loss(params, window._replace(initial_state=state))
+            tokens = int(window.mask.sum()) if window.mask is not None else window.tokens.size
+            total, count = total + loss * tokens, count + tokens
+        return total / count
+
+    def checkpoint(self) -> Checkpoint:
+        """The run as it stands, in NumPy arrays."""
+        params, moments, carry = self.training
+        arrays = tree_map(np.asarray, (params, moments.first, moments.second, carry))
+        training = Training(arrays[0], Moments(int(moments.made), *arrays[1:3]), arrays[3])
+        return Checkpoint(
+            self.options,
+            self.task.vocabulary,
+            self.task.fingerprint,
+            self.step,
+            training,
+            self.course,
+        )
+
+    def _config(self) -> Config:
+        options = self.options
+        return Config(
+            len(self.task.vocabulary), options.hidden or 1, options.layers or 1, options.dtype
+        )
+
+    def _require_health(self) -> None:
+        """A weight that is no number must not be used, nor saved over good ones."""
+        if first_sick_leaf(self.training.params) is not None:
+            raise self._sick(None, math.nan)
+
+    def _save(self, *, best: bool) -> None:
+        self._require_health()
+        self.folder.save(self.checkpoint(), best=best)
+
+    def _out_of_patience(self) -> bool:
+        return 0 < self.options.patience <= self.course.stale
+
+    def _sick(self, batch: Batch | None, loss: float) -> SickRunError:
+        """Say which leaf is no longer a number, and where the last good state is."""
+        leaf, what = first_sick_leaf(self.training.params), "weight"
+        if leaf is None and batch is not None:
+            leaf, what = (
+                first_sick_leaf(self.engine.gradients(self.training.params, batch)),
+                "gradient",
+            )
+        kept = self.folder.last if self.folder.last.exists() else "none was saved yet"
+        return SickRunError(
+            f"update {self.step + 1}: the loss is {loss:.6g}, the last finite one was "
+            f"{self.finite_loss:.6g}; first to go: {what} {leaf}; "
+            f"last good checkpoint: {kept}. Try a lower --learning-rate or --clip."
+        )
+
+
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], bool]]:
+    """Remember Ctrl-C until an update is whole; a second one stops at once."""
+    pressed: list[int] = []
+
+    def remember(number: int, frame: FrameType | None) -> Any:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    before = signal.signal(signal.SIGINT, remember)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,199 @@
+"""Everything that decides a training run, in one frozen dataclass.
+
+It is the command line, it is stored with the run, and `--resume` and sampling
+read it back.
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from lstm_spec import InputError
+
+# What None stands for, by task.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "anbn": {
+        "layers": 1,
+        "hidden": 32,
+        "batch": 22,
+        "steps": 2500,
+        "epochs": 0.0,
+        "learning_rate": 1e-2,
+        "schedule": "cosine",
+        "warmup": 50,
+        "evaluate_every": 250,
+    },
+    "text": {
+        "layers": 2,
+        "hidden": 128,
+        "batch": 50,
+        "steps": 0,
+        "epochs": 10.0,
+        "learning_rate": 2e-3,
+        "schedule": "constant",
+        "warmup": 0,
+        "evaluate_every": 200,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train an LSTM language model; with no options, on aⁿbⁿ, in half a minute.
+
+    What is None depends on the task: the defaults for aⁿbⁿ and for text are listed in
+    docs/train.md.
+    """
+
+    data: Path | None = None
+    """UTF-8 text to learn; without it, the task is aⁿbⁿ."""
+    out: Path | None = None
+    """Folder of the run (the next free runs/anbn-N or runs/text-N)."""
+    overwrite: bool = False
+    """Start afresh in a folder that already holds a run."""
+    backend: str = "numpy"
+    """numpy, jax, or both: two runs side by side, and their difference drawn."""
+    dtype: Literal["float32", "float64"] = "float32"
+    """Precision of everything that is computed."""
+    seed: int = 0
+    """Fixes initial weights, order of the data and dropout."""
+
+    tokens: Literal["chars", "words"] = "chars"
+    """What a token of the text is."""
+    min_count: int = 1
+    """Tokens that occur less often than this in the training part become UNK."""
+    validation: float = 0.1
+    """Share of the text held out for validation, after the training part."""
+    test: float = 0.0
+    """Share of the text held out for a test at the very end."""
+
+    layers: int | None = None
+    """LSTM layers on top of each other (1; text: 2)."""
+    hidden: int | None = None
+    """Units of a layer (32; text: 128)."""
+    dropout: float = 0.0
+    """Share of values set to zero between the layers."""
+    init: Literal["orthogonal", "uniform"] = "orthogonal"
+    """Initial weights: orthogonal recurrent blocks, or uniform as in PyTorch."""
+    forget_bias: float = 1.0
+    """Added to the forget gate's initial bias."""
+
+    batch: int | None = None
+    """Sequences side by side (22; text: 50 streams)."""
+    window: int = 50
+    """Steps of a text that gradients flow through; states are carried on."""
+    steps: int | None = None
+    """Number of updates (2500; 0: as many as `epochs` makes)."""
+    epochs: float | None = None
+    """Passes over the text (10), if `steps` is 0."""
+
+    optimizer: Literal["sgd", "momentum", "adam", "adamw"] = "adam"
+    """Update rule."""
+    learning_rate: float | None = None
+    """Its largest value (1e-2; text: 2e-3)."""
+    momentum: float = 0.9
+    """For `momentum`."""
+    beta1: float = 0.9
+    """For `adam` and `adamw`."""
+    beta2: float = 0.999
+    """For `adam` and `adamw`."""
+    eps: float = 1e-8
+    """For `adam` and `adamw`."""
+    weight_decay: float = 0.01
+    """For `adamw`."""
+    clip: float = 5.0
+    """Largest norm of the gradient; 0: no clipping."""
+    clip_by: Literal["global", "leaf"] = "global"
+    """Clip the norm of all gradients together, or of each leaf."""
+    schedule: Literal["constant", "cosine", "plateau"] | None = None
+    """Course of the learning rate (cosine; text: constant)."""
+    warmup: int | None = None
+    """Updates over which the learning rate rises from zero (50; text: 0)."""
+    plateau_patience: int = 2
+    """For `plateau`: validations without progress before the rate is halved."""
+
+    evaluate_every: int | None = None
+    """Updates between validations (250; text: 200)."""
+    patience: int = 0
+    """Stop after so many validations without progress; 0: never."""
+
+    @property
+    def task(self) -> str:
+        """ "anbn" or "text"."""
+        return "text" if self.data else "anbn"
+
+    def resolved(self) -> "Options":
+        """The same with every None replaced, and checked.
+
+        Raises:
+            InputError: names the option that cannot be.
+        """
+        defaults = DEFAULTS[self.task]
+        missing = {k: v for k, v in defaults.items() if getattr(self, k) is None}
+        found = replace(self, **missing)
+        _validate(found)
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary that JSON can hold; paths as strings."""
+        return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> "Options":
+        """The inverse of `to_json`.
+
+        Raises:
+            InputError: an entry is unknown, as from a newer version.
+        """
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(stored) - known)
+        if unknown:
+            raise InputError(f"configuration: unknown entries {', '.join(unknown)}")
+        paths = {k: Path(stored[k]) for k in ("data", "out") if stored.get(k)}
+        return cls(**{**stored, **paths})
+
+    def canonical(self) -> str:
+        """One string for one configuration, for hashing."""
+        return json.dumps(self.to_json(), sort_keys=True)
+
+
+# Option, the check that must hold, and what to say of it.
+_RULES = (
+    ("layers", lambda v: v >= 1, "1 or more"),
+    ("hidden", lambda v: v >= 1, "1 or more"),
+    ("batch", lambda v: v >= 1, "1 or more"),
+    ("window", lambda v: v >= 1, "1 or more"),
+    ("steps", lambda v: v >= 0, "0 or more"),
+    ("epochs", lambda v: v >= 0, "0 or more"),
+    ("seed", lambda v: v >= 0, "0 or more"),
+    ("min_count", lambda v: v >= 1, "1 or more"),
+    ("evaluate_every", lambda v: v >= 1, "1 or more"),
+    ("patience", lambda v: v >= 0, "0 or more"),
+    ("plateau_patience", lambda v: v >= 1, "1 or more"),
+    ("warmup", lambda v: v >= 0, "0 or more"),
+    ("dropout", lambda v: 0 <= v < 1, "at least 0 and below 1"),
+    ("validation", lambda v: 0 <= v < 1, "at least 0 and below 1"),
+    ("test", lambda v: 0 <= v < 1, "at least 0 and below 1"),
+    ("learning_rate", lambda v: v > 0, "above 0"),
+    ("clip", lambda v: v >= 0, "0 (no clipping) or more"),
+    ("eps", lambda v: v > 0, "above 0"),
+    ("momentum", lambda v: 0 <= v < 1, "at least 0 and below 1"),
+    ("beta1", lambda v: 0 <= v < 1, "at least 0 and below 1"),
+    ("beta2", lambda v: 0 <= v < 1, "at least 0 and below 1"),
+    ("weight_decay", lambda v: v >= 0, "0 or more"),
+)
+
+
+def _validate(options: Options) -> None:
+    for name, holds, expected in _RULES:
+        value = getattr(options, name)
+        if not holds(value):
+            raise InputError(f"--{name.replace('_', '-')}: got {value}, expected {expected}")
+    if options.validation + options.test >= 1:
+        shares = f"{options.validation} and {options.test}"
+        raise InputError(f"--validation and --test: got {shares}, expected a sum below 1")
+    if options.task == "text" and not options.steps and not options.epochs:
+        raise InputError("--steps and --epochs: both are 0, expected one of them above 0")
+    if options.task == "anbn" and not options.steps:
+        raise InputError("--steps: got 0, expected 1 or more (aⁿbⁿ has no epochs)")

@@ -1,0 +1,32 @@
+"""What every check of an array has in common."""
+
+from typing import Any
+
+import numpy as np
+
+from lstm_spec.errors import InputError
+
+
+def require_array(name: str, value: Any) -> Any:
+    """Refuse what is not an array, such as a list."""
+    if not (hasattr(value, "shape") and hasattr(value, "dtype")):
+        raise InputError(f"{name}: got {type(value).__name__}, expected an array")
+    return value
+
+
+def require_shape(name: str, array: Any, shape: tuple[int, ...], why: str = "") -> None:
+    """Refuse an array of another shape."""
+    if tuple(require_array(name, array).shape) != shape:
+        raise InputError(f"{name}: got shape {tuple(array.shape)}, expected {shape}{why}")
+
+
+def require_floats(
+    name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype, values: bool
+) -> None:
+    """Refuse an array of another shape or dtype, or, where values count, one not all finite."""
+    require_shape(name, array, shape)
+    if array.dtype != dtype:
+        raise InputError(f"{name}: got dtype {array.dtype}, expected {dtype}")
+    if values and not np.isfinite(array).all():
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise InputError(f"{name}: got {array[index]} at {index}, expected finite numbers")

@@ -1,0 +1,111 @@
+"""The parameter tree: one format for parameters, gradients and optimiser moments."""
+
+from typing import Any, NamedTuple
+
+from lstm_spec.checks import require_array, require_floats
+from lstm_spec.config import Config
+from lstm_spec.errors import InputError
+
+GATES = ("f", "i", "g", "o")
+
+
+class LayerParams(NamedTuple):
+    """One LSTM layer: `W_k (hidden, hidden + inputs)` acting on z = [h; x], `b_k (hidden,)`."""
+
+    W_f: Any
+    W_i: Any
+    W_g: Any
+    W_o: Any
+    b_f: Any
+    b_i: Any
+    b_g: Any
+    b_o: Any
+
+
+class Params(NamedTuple):
+    """The whole model: layers, then the readout `W_v (vocab, hidden)`, `b_v (vocab,)`."""
+
+    layers: tuple[LayerParams, ...]
+    W_v: Any
+    b_v: Any
+
+
+def layer_shapes(hidden: int, inputs: int) -> LayerParams:
+    """The shape of every leaf of one layer."""
+    return LayerParams(*[(hidden, hidden + inputs)] * 4, *[(hidden,)] * 4)
+
+
+def stack_shapes(config: Config) -> dict[str, tuple[int, ...]]:
+    """Shape by path of the layers alone, in the tree's order."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in range(config.num_layers):
+        expected = layer_shapes(config.hidden_size, config.input_size(layer))
+        shapes |= {f"layers.{layer}.{name}": shape for name, shape in expected._asdict().items()}
+    return shapes
+
+
+def param_shapes(config: Config) -> dict[str, tuple[int, ...]]:
+    """Shape by path of the whole model, in the tree's order."""
+    readout = {"W_v": (config.vocab_size, config.hidden_size), "b_v": (config.vocab_size,)}
+    return stack_shapes(config) | readout
+
+
+def params_from_leaves(by_path: dict[str, Any], num_layers: int) -> Params:
+    """Build the tree from leaves named by path; the inverse of `tree.leaves`."""
+    layers = tuple(
+        LayerParams(*[by_path[f"layers.{layer}.{name}"] for name in LayerParams._fields])
+        for layer in range(num_layers)
+    )
+    return Params(layers, by_path["W_v"], by_path["b_v"])
+
+
+def config_of(params: Params) -> Config:
+    """Read a model's sizes off its parameters.
+
+    Raises:
+        InputError: this is no `Params` with layers, `W_v` is no matrix, or its dtype no float.
+    """
+    if not isinstance(params, Params) or not isinstance(params.layers, (tuple, list)):
+        raise InputError(f"params: got {type(params).__name__}, expected Params with its layers")
+    if not params.layers:
+        raise InputError("layers: got none, expected at least one")
+    shape = tuple(require_array("W_v", params.W_v).shape)
+    if len(shape) != 2 or 0 in shape:
+        raise InputError(f"W_v: got shape {shape}, expected a non-empty (vocab, hidden)")
+    return Config(*shape, len(params.layers), float_dtype("W_v", params.W_v))
+
+
+def float_dtype(name: str, array: Any, *, real: bool = False) -> str:
+    """An array's dtype by name, if the model can be computed in it."""
+    known = ("float32", "float64") if real else ("float32", "float64", "complex128")
+    if str(array.dtype) not in known:
+        raise InputError(f"{name}: got dtype {array.dtype}, expected float32 or float64")
+    return str(array.dtype)
+
+
+def validate_params(params: Params, *, values: bool = True, real: bool = False) -> Config:
+    """Check every leaf against the first layer's sizes and return the configuration.
+
+    Args:
+        params: the parameter tree; any arrays with `shape` and `dtype`.
+        values: also require every number to be finite.
+        real: also refuse complex parameters.
+
+    Raises:
+        InputError: names the leaf whose shape, dtype or values are wrong.
+    """
+    config = config_of(params)
+    float_dtype("W_v", params.W_v, real=real)
+    found = layer_leaves(params.layers) | {"W_v": params.W_v, "b_v": params.b_v}
+    for path, shape in param_shapes(config).items():
+        require_floats(path, found[path], shape, config.numpy_dtype, values)
+    return config
+
+
+def layer_leaves(layers: tuple[LayerParams, ...]) -> dict[str, Any]:
+    """What stands at the path of each of the layers' leaves, array or not."""
+    return {
+        f"layers.{k}.{name}": getattr(layer, name, None)
+        for k, layer in enumerate(layers)
+        for name in LayerParams._fields
+    }

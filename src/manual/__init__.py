@@ -1,0 +1,18 @@
+"""The LSTM language model by hand: NumPy, no automatic differentiation.
+
+Read `cell.py` first: the forward equations of a step (F2–F6), and under them the
+backward ones (B4–B8, B10, B11). Then `sequence.py` (the loop over time), `stack.py` (layer upon
+layer), `readout.py` (logits and loss) and `model.py` (all of it).
+`docs/derivation.md` derives every line.
+
+`fused.py` and `fast.py` arrange the same equations for speed.
+
+This module is a backend: it has the functions of `lstm_spec.Backend`.
+"""
+
+from manual.fast import loss, loss_and_grads
+from manual.model import adjoints, objective, step
+from manual.stack import vjp
+from manual.workspace import Workspace
+
+__all__ = ["Workspace", "adjoints", "loss", "loss_and_grads", "objective", "step", "vjp"]

@@ -1,0 +1,48 @@
+"""The floors, in fresh interpreters, and that these tests can fail."""
+
+import subprocess
+import sys
+
+import pytest
+
+LOADED = "import sys\nprint('\\n'.join(sys.modules))"
+
+
+def loaded_by(code: str) -> set[str]:
+    """Top-level packages in a fresh interpreter after running some code."""
+    result = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{LOADED}"], capture_output=True, text=True, check=True
+    )
+    return {line.partition(".")[0] for line in result.stdout.splitlines()}
+
+
+BACKEND_PACKAGES = {"manual", "jax_ref", "jax", "jaxlib"}
+FORBIDDEN = {
+    "import lstm_spec": {*BACKEND_PACKAGES, "gradparity", "lstm_lm", "matplotlib", "scipy"},
+    "import manual": {"jax_ref", "jax", "jaxlib", "gradparity", "lstm_lm", "matplotlib", "scipy"},
+    "import jax_ref": {"manual", "gradparity", "lstm_lm", "matplotlib"},
+    "import gradparity": {*BACKEND_PACKAGES, "lstm_lm", "matplotlib"},
+    "import gradparity.cli": {*BACKEND_PACKAGES, "lstm_lm", "matplotlib"},
+    "import lstm_spec; lstm_spec.load_backend('numpy')": {"jax_ref", "jax", "jaxlib"},
+    "import lstm_spec; lstm_spec.load_backend('jax')": {"manual"},
+}
+
+
+@pytest.mark.parametrize("code", FORBIDDEN)
+def test_what_an_import_must_not_load(code):
+    assert loaded_by(code) & FORBIDDEN[code] == set()
+
+
+@pytest.mark.parametrize("package", ["jax", "manual", "matplotlib"])
+def test_the_floor_test_can_fail(package):
+    assert package in loaded_by(f"import gradparity, {package}")
+
+
+def test_a_pass_on_numpy_never_loads_jax():
+    code = (
+        "import numpy as np, lstm_spec as s\n"
+        "p = s.init_params(s.Config(4, 3), 0)\n"
+        "b = s.Batch(np.zeros((2, 1), int), np.ones((2, 1), int))\n"
+        "s.load_backend('numpy').adjoints(p, b)"
+    )
+    assert not loaded_by(code) & {"jax", "jaxlib"}
