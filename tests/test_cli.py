@@ -112,7 +112,10 @@ BAD = {
         "--plant: stands in for --backend",
     ),
     "plant": (["--plant", "B12"], "--plant: got 'B12', expected one of B1, B2"),
-    "unknown backend": (["--backend", "torch"], "backend: got 'torch', expected one of numpy, numpy-literal, jax"),
+    "unknown backend": (
+        ["--backend", "torch"],
+        "backend: got 'torch', expected one of numpy, numpy-literal, jax",
+    ),
     "no such file": (["--data", "missing.txt"], "missing.txt: cannot be read: No such file"),
     "not UTF-8": (["--data", "latin.txt"], "latin.txt: not UTF-8: byte 0xe9 at offset 3"),
     "no such folder": (["--json", "no/where.json"], "no/where.json: there is no folder"),
