@@ -57,6 +57,7 @@ CASES = (
     Case("long text", "text", 100, 2, 64, runs=2),
     Case("long text, 2 layers", "text", 100, 3, 24, layers=2, masked=True, runs=2),
     Case("wide text, initial weights", "text", 20, 8, 128, weights="initial", runs=2),
+    Case("text, training size", "text", 20, 50, 128, masked=True, runs=1),
 )  # fmt: skip
 FLOAT32_CASES = tuple(c for c in CASES if c.name in ("aⁿbⁿ", "text, 3 layers", "long text"))
 

@@ -92,7 +92,7 @@ def _backward(
     grads: list[LayerParams] = []
     for k in reversed(range(len(tape.layers))):
         layer, top = tape.layers[k], k == len(tape.layers) - 1
-        dC = fused.begin_backward(layer, *_last_cotangents(batch, work, k))
+        fused.begin_backward(layer, *_last_cotangents(batch, work, k))
         for start, end in fused.blocks(work.time, layer.block):
             if top:
                 part = _part(targets, start, end)
@@ -103,12 +103,12 @@ def _backward(
                 dh = tape.dh[start:end]
             dh = _with_cotangent(dh, batch.cotangents, k, start, end)
             dx = tape.dh[start:end] if k > 0 else None
-            dC = fused.backward_block(weights[k], (start, end), dh, dC, layer, dx)
+            fused.backward_block(weights[k], (start, end), dh, layer, dx)
             if dx is not None and batch.dropout is not None:
                 dx *= batch.dropout[k - 1][start:end]
             tokens = batch.tokens if layer.looks_up else None
             fused.accumulate_block((start, end), tokens, layer, first=end == work.time)
-        dstate.h[k], dstate.C[k] = layer.dz[: layer.hidden], dC
+        dstate.h[k], dstate.C[k] = layer.dz[: layer.hidden], layer.dC
         grads.insert(0, fused.gradients(layer))
     return nats, tuple(grads), dstate
 

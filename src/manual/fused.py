@@ -77,7 +77,8 @@ class FusedLayer:
         self.column = empty(4 * hidden, batch)
         self.local, self.through_m = empty(block, 4 * hidden, batch), empty(block, hidden, batch)
         self.scratch = empty(2, block, hidden, batch)
-        self.step_scratch = empty(3, hidden, batch)
+        self.tmp, self.dh = empty(hidden, batch), empty(hidden, batch)
+        self.dC, self.dC_spare = empty(hidden, batch), empty(hidden, batch)
         self.dz = empty(hidden if self.reads_tokens else hidden + self.inputs, batch)
         self.da_block = empty(4 * hidden * block * batch)
         self.z_block = empty(self.rows * block * batch)
@@ -151,7 +152,7 @@ def forward(
 ) -> None:
     """F1–F6 over every step; dense inputs or one-hot rows stand in z already."""
     layer.z[0, : layer.hidden], layer.C[0] = h, C
-    tmp, column, half = layer.step_scratch[0], layer.column, layer.gates.dtype.type(0.5)
+    tmp, column, half = layer.tmp, layer.column, layer.gates.dtype.type(0.5)
     for t, (z, a, sigmoids, o, f, i, g, C_prev, C_t, h_t) in enumerate(layer.forward_steps):
         np.matmul(p.forward, z, out=a)  # F2
         if p.columns is not None and tokens is not None:
@@ -172,46 +173,42 @@ def blocks(time: int, size: int) -> list[tuple[int, int]]:
     return [(max(0, end - size), end) for end in range(time, 0, -size)]
 
 
-def begin_backward(layer: FusedLayer, dh_last: Hidden, dC_last: Hidden) -> Hidden:
-    """Set what reaches the last step from the final state; returns dC_next."""
+def begin_backward(layer: FusedLayer, dh_last: Hidden, dC_last: Hidden) -> None:
+    """Set what reaches the last step from the final state."""
     layer.dz[: layer.hidden] = dh_last
-    dC = layer.step_scratch[1]
-    dC[...] = dC_last
-    return dC
+    layer.dC[...] = dC_last
 
 
 def backward_block(
     p: FusedWeights,
     steps: tuple[int, int],
     dh_out: Float[np.ndarray, "steps hidden batch"],
-    dC: Hidden,
     layer: FusedLayer,
     dx: Float[np.ndarray, "steps inputs batch"] | None,
-) -> Hidden:
+) -> None:
     """B3–B8, B10 and B11 over a block of steps; leaves da where the gates were.
 
     `dh_out` is what reaches each h from outside the layer. `dx`, if wanted, receives
-    the gradient by the inputs. Returns dC_next for the block before.
+    the gradient by the inputs. dC_next for the block before is left in `layer.dC`.
     """
     hidden, (start, end) = layer.hidden, steps
     _local_derivatives(steps, layer)
-    one, other, dh = layer.step_scratch
-    other = other if dC is one else one
+    dC, spare, dh = layer.dC, layer.dC_spare, layer.dh
     dz, dh_next = layer.dz, layer.dz[:hidden]
     for j in reversed(range(end - start)):
         gates, f, da_o, da_rest = layer.gate_steps[start + j]
         through_m, by_dh, by_dC = layer.local_steps[j]
         np.add(dh_next, dh_out[j], out=dh)  # B3
-        np.multiply(dh, through_m, out=other)
-        np.add(dC, other, out=dC)  # B5
-        np.multiply(dC, f, out=other)  # B11, before da overwrites f
+        np.multiply(dh, through_m, out=spare)
+        np.add(dC, spare, out=dC)  # B5
+        np.multiply(dC, f, out=spare)  # B11, before da overwrites f
         np.multiply(dh, by_dh, out=da_o)  # B4
         np.multiply(by_dC, dC, out=da_rest)  # B8, B7, B6
-        dC, other = other, dC
+        dC, spare = spare, dC
         np.matmul(p.backward, gates, out=dz)  # B10
         if dx is not None:
             dx[j] = dz[hidden:]
-    return dC
+    layer.dC, layer.dC_spare = dC, spare
 
 
 def _local_derivatives(steps: tuple[int, int], layer: FusedLayer) -> None:
