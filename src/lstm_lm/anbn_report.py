@@ -31,10 +31,10 @@ class AnBnReport(NamedTuple):
         above = 100 * (self.nats / FLOOR - 1)
         further = f"up to n = {self.reach}" + (" or more" if self.reach == FARTHEST else "")
         return [
-            f"expected loss {self.nats:.4f} nats per sequence; entropy floor ln {ANBN_LONGEST} = "
-            f"{FLOOR:.4f}: {above:.2f} % above it",
-            f"continued correctly from the first b on: {len(self.correct)} of {ANBN_LONGEST}; "
-            f"without a mistake {further}",
+            f"expected loss {self.nats:.4f} nats/sequence, "
+            f"{above:.2f} % above the entropy floor ln {ANBN_LONGEST} = {FLOOR:.4f}",
+            f"{len(self.correct)} of {ANBN_LONGEST} continued correctly from the first b on, "
+            f"and every n {further}",
         ]
 
 

@@ -17,12 +17,12 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "layers": 1,
         "hidden": 32,
         "batch": 22,
-        "steps": 2500,
+        "steps": 5000,
         "epochs": 0.0,
         "learning_rate": 1e-2,
         "schedule": "cosine",
         "warmup": 50,
-        "evaluate_every": 250,
+        "evaluate_every": 500,
     },
     "text": {
         "layers": 2,
@@ -84,7 +84,7 @@ class Options:
     window: int = 50
     """Steps of a text that gradients flow through; states are carried on."""
     steps: int | None = None
-    """Number of updates (2500; 0: as many as `epochs` makes)."""
+    """Number of updates (5000; 0: as many as `epochs` makes)."""
     epochs: float | None = None
     """Passes over the text (10), if `steps` is 0."""
 
@@ -114,7 +114,7 @@ class Options:
     """For `plateau`: validations without progress before the rate is halved."""
 
     evaluate_every: int | None = None
-    """Updates between validations (250; text: 200)."""
+    """Updates between validations (500; text: 200)."""
     patience: int = 0
     """Stop after so many validations without progress; 0: never."""
 

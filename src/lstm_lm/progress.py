@@ -13,12 +13,12 @@ class Progress:
     def __init__(self, total: int, unit: str, name: str = "") -> None:
         self.console = Console(highlight=False)
         self._unit, self._name = unit, name
-        self._rate = 0.0
+        self._rate, self._headed = 0.0, False
         self._bar = Bar(
             TextColumn(name or "training"),
             BarColumn(),
             TaskProgressColumn(),
-            TextColumn("loss {task.fields[loss]:.3f}  {task.fields[speed]:,.0f} tokens/s"),
+            TextColumn("loss {task.fields[loss]:.3f} {task.fields[speed]:,.0f} tokens/s"),
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
@@ -33,13 +33,19 @@ class Progress:
         self._bar.update(self._task, completed=step, loss=loss, speed=speed)
 
     def validated(self, step: int, loss: float, best: bool) -> None:
-        """After a validation."""
-        mark = "  best" if best else ""
-        prefix = f"{self._name:6}" if self._name else ""
-        self.console.print(
-            f"{prefix}update {step:>6,}  validation {describe(loss, self._unit)}"
-            f"  {self._rate:>9,.0f} tokens/s{mark}"
-        )
+        """After a validation: a row of the table that stays on screen."""
+        if not self._headed:
+            self._row("update", "nats/token", "perplexity", "bits/char", "tokens/s", "")
+            self._headed = True
+        bits = f"{loss / math.log(2):.3f}" if self._unit == "chars" else ""
+        cells = (f"{step:,}", _number(loss), _number(perplexity(loss)), bits, f"{self._rate:,.0f}")
+        self._row(*cells, "best" if best else "")
+
+    def _row(self, step: str, *cells: str) -> None:
+        columns = [f"{self._name:5}"] * bool(self._name) + [f"{step:>9}"]
+        if self._unit != "chars":
+            cells = cells[:2] + cells[3:]
+        self.console.print("".join([*columns, *(f"{cell:>12}" for cell in cells)]).rstrip())
 
     def finish(self) -> None:
         """Take the bar away."""
@@ -48,7 +54,14 @@ class Progress:
 
 def describe(loss: float, unit: str) -> str:
     """A loss in nats per token, as perplexity, and for characters in bits."""
-    if loss > 1e4:
-        return f"{loss:.2e} nats/token"
-    text = f"{loss:.4f} nats/token, perplexity {math.exp(min(loss, 700)):.5g}"
+    text = f"{_number(loss)} nats/token, perplexity {_number(perplexity(loss))}"
     return f"{text}, {loss / math.log(2):.3f} bits/char" if unit == "chars" else text
+
+
+def perplexity(loss: float) -> float:
+    """exp(loss), as far as a float reaches."""
+    return math.exp(min(loss, 700))
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if value < 1e4 else f"{value:.2e}"

@@ -178,7 +178,7 @@ def _finish(trainer: Trainer, task: Task, folder: RunFolder) -> None:
     timing = {"tokens_per_second": speed, "seconds": trainer.seconds, "tokens": trainer.tokens}
     write_whole(folder.timing, (json.dumps(timing) + "\n").encode())
     console.print(f"sample: {_short_sample(best, task)}", markup=False)
-    console.print(f"{folder.path}: config.json, metrics.jsonl, loss.png, last and best.safetensors")
+    console.print(f"saved in {folder.path}")
 
 
 def _short_sample(best: Checkpoint, task: Task) -> str:
