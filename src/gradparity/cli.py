@@ -1,4 +1,4 @@
-"""The command line: `gradparity check`."""
+"""The command line: `gradparity check` and `gradparity diagnose`."""
 
 import os
 import sys
@@ -11,6 +11,7 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from gradparity.diagnosis.command import Diagnose
 from gradparity.equations import NUMBERS, known_mistakes
 from gradparity.planted import Planted
 from lstm_spec import BACKENDS, InputError, load_backend
@@ -114,8 +115,8 @@ def main(arguments: list[str] | None = None) -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     arguments = sys.argv[1:] if arguments is None else arguments
-    command: Check | Version = tyro.extras.subcommand_cli_from_dict(
-        {"check": Check, "version": Version},
+    command: Check | Diagnose | Version = tyro.extras.subcommand_cli_from_dict(
+        {"check": Check, "diagnose": Diagnose, "version": Version},
         prog="gradparity",
         description="Check hand-written gradients, and say which equation is wrong.",
         args=["version"] if arguments == ["--version"] else arguments,
@@ -123,7 +124,7 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(_exit_code(command))
 
 
-def _exit_code(command: "Check | Version") -> int:
+def _exit_code(command: "Check | Diagnose | Version") -> int:
     try:
         return command.run()
     except InputError as error:

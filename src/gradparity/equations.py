@@ -36,6 +36,7 @@ class Equation:
         formula: for people, a line for each result.
         result: the symbol of what it computes.
         slots: its factors, each with the right form and the wrong ones.
+        terms: what is added to the product, or chosen before it, in the same way.
     """
 
     number: str
@@ -44,6 +45,7 @@ class Equation:
     formula: str
     result: str
     slots: tuple[Slot, ...]
+    terms: tuple[Slot, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -52,7 +54,7 @@ class Equation:
 
     def slot(self, name: str) -> Slot:
         """A factor by name."""
-        return next(slot for slot in self.slots if slot.name == name)
+        return next(slot for slot in (*self.slots, *self.terms) if slot.name == name)
 
 
 def _upstream_dh() -> Slot:
@@ -272,6 +274,28 @@ _READOUT_DV = Slot(
 )
 
 
+_OUTSIDE_DH = Slot(
+    "dh_out",
+    (
+        Form("dh_out[t]", lambda c, t: c["dh_out"][t]),
+        Form(
+            "dh_out[T-1]",
+            lambda c, t: c["dh_out"][t] * (t == c.time - 1),
+            "only the last step's gradient enters",
+            1,
+        ),
+        Form("dh_out[t+1]", lambda c, t: late(c, "dh_out", t), "the gradient of the step after", 1),
+        Form("dh_out[t-1]", lambda c, t: wrapped(c, "dh_out", t), "that of the step before", 1),
+    ),
+)
+
+
+def _received(symbol: str) -> Slot:
+    """What the step after sent back, as the sum reads it."""
+    one = Form(symbol, lambda c, t: np.asarray(1.0))
+    return Slot(symbol, (one, Form("0", lambda c, t: np.asarray(0.0), f"{symbol} is not read", 1)))
+
+
 def _slope(film: Film, t: int) -> Array:
     return film["y"][t] * (1 - film["y"][t])
 
@@ -306,6 +330,7 @@ _ALL = (
         "dh_t = W_vᵀ dv_t + dh_next",
         "dh",
         (_READOUT_DV, Slot("number", numbers())),
+        (_OUTSIDE_DH, _received("dh_next")),
     ),
     _gate(
         "B4",
@@ -327,6 +352,7 @@ _ALL = (
             Slot("derivative", derivative_forms("m")),
             Slot("number", numbers()),
         ),
+        (_received("dC_next"),),
     ),
     _gate(
         "B6",
@@ -427,7 +453,7 @@ def known_mistakes(most_faults: int = 1) -> list[Mistake]:
     return [
         Mistake(equation.number, equation.gate, slot.name, form)
         for equation in _ALL
-        for slot in equation.slots
+        for slot in (*equation.slots, *equation.terms)
         for form in slot.forms[1:]
         if form.faults <= most_faults
     ]

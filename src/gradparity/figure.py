@@ -1,7 +1,7 @@
 """Error by gate and time step, drawn."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,34 @@ def draw_errors(blocks: Sequence[Block], path: Path, title: str) -> None:
     bar.ax.axhline(RTOL, color="tab:green", linewidth=2)
     bar.set_label("largest error / largest reference value (green: tolerance)")
     figure.suptitle(title, fontsize=11)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=Path(path).suffix.lstrip(".") or "png", dpi=150)
+    write_whole(path, buffer.getvalue())
+
+
+def draw_map(errors: Mapping[str, Sequence[float]], path: Path, title: str) -> None:
+    """Write a heat map of a diagnosis: a row a quantity, a column a time step."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.colors import LogNorm
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axis = figure.subplots()
+    labels = {row[1].split()[1]: row[1] for row in ROWS}
+    rows = [number for number in labels if number in errors]
+    steps = max((len(errors[number]) for number in rows), default=1)
+    grid = [np.nan_to_num(errors[number], nan=FAINTEST) for number in rows] or [np.zeros(steps)]
+    image = axis.imshow(
+        np.maximum(grid, FAINTEST), norm=LogNorm(FAINTEST, 10.0), aspect="auto", cmap="magma"
+    )
+    axis.set_yticks(range(len(grid)), [labels[number] for number in rows] or ["no errors"])
+    axis.set_xticks(range(steps))
+    axis.set(xlabel="time step t")
+    bar = figure.colorbar(image, ax=axis)
+    bar.ax.axhline(RTOL, color="tab:green", linewidth=2)
+    bar.set_label("error / largest right value")
+    figure.suptitle(title, fontsize=10, wrap=True)
     buffer = io.BytesIO()
     figure.savefig(buffer, format=Path(path).suffix.lstrip(".") or "png", dpi=150)
     write_whole(path, buffer.getvalue())

@@ -25,11 +25,17 @@ class Film:
 
     Forward symbols: z, x, h_prev, a_f, a_i, a_g, a_o, f, i, g, o, C_prev, C, m, h.
     Backward symbols: dh_out (from outside the layer), dh, da_f, da_i, da_g, da_o,
-    dC, dC_local (without what later steps send back), dz.
+    dC, dC_local (without what later steps send back), dz. What stands in `given` is
+    taken from there instead of being computed.
     """
 
     params: LayerParams
     values: dict[str, Array] = field(default_factory=dict)
+    given: dict[str, Array] = field(default_factory=dict)
+
+    def settle(self, symbol: str, t: int, value: Array) -> None:
+        """Set a quantity at a step: to what is given for it, if anything, else to the value."""
+        self.values[symbol][t] = self.given[symbol][t] if symbol in self.given else value
 
     def __getitem__(self, symbol: str) -> Array:
         return self.values[symbol]

@@ -14,6 +14,7 @@ from gradparity.blame import STRUCTURE, Blame, attributed, blame
 from gradparity.check import Block
 from gradparity.environment import environment
 from gradparity.equations import EQUATIONS, FORWARD, NUMBERS
+from gradparity.ranges import ranges
 from gradparity.single import SinglePrecision
 
 COLUMNS = ("f", "i", "g", "o", "v", "")
@@ -149,8 +150,8 @@ def _blame_text(found: Blame) -> Text:
         return _forward_text(found)
     gate = f" (gate {found.key[1]})" if found.key[1] in tuple("figo") else ""
     number = f"{found.number} or {found.alternative}" if found.alternative else found.number
-    layers = f"layer {_ranges(found.layers)}" if found.layers else "the readout"
-    times = f", t = {_ranges(found.times)}" if found.times else ""
+    layers = f"layer {ranges(found.layers)}" if found.layers else "the readout"
+    times = f", t = {ranges(found.times)}" if found.times else ""
     return Text.assemble(
         ("  ✗ ", "bold red"),
         (f"{number}{gate} {found.name} is wrong", "bold"),
@@ -181,17 +182,6 @@ def _worst_entry(block: Block) -> str:
         f"    error {judgement.max_abs_error:.1e}, tolerance {judgement.tolerance:.1e}, "
         f"in “{block.case}”, seed {block.seed}"
     )
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    """0, 1, 2, 5 as `0–2, 5`."""
-    groups: list[list[int]] = []
-    for number in numbers:
-        if groups and number == groups[-1][-1] + 1:
-            groups[-1].append(number)
-        else:
-            groups.append([number])
-    return ", ".join(f"{g[0]}–{g[-1]}" if len(g) > 2 else ", ".join(map(str, g)) for g in groups)
 
 
 def _single_line(single: Sequence[SinglePrecision]) -> Text:

@@ -51,6 +51,8 @@ class LayerGradients(NamedTuple):
 
 def logits_adjoint(plan: Plan, film: Film, N: float) -> Array:
     """B1 at every step; the film must hold y, target and mask."""
+    if "dv" in film.given:
+        return film.given["dv"]
     steps = [plan.product(("B1", "v"), film, t) * film["mask"][t] / N for t in range(film.time)]
     return np.stack(steps)
 
@@ -78,13 +80,15 @@ def layer_backward(
     _allocate(film, dh_out)
     dh_next, dC_next = dh_last, dC_last
     for t in reversed(range(film.time)):
-        film["dh"][t] = dh_out[t] + dh_next  # B3
+        received = plan.value(("B3", "v"), "dh_next", film, t) * dh_next
+        film.settle("dh", t, plan.value(("B3", "v"), "dh_out", film, t) + received)  # B3
         film["dm"][t] = plan.product(("B5", ""), film, t, slice(2))
         film["dC_local"][t] = plan.product(("B5", ""), film, t)
-        film["dC"][t] = dC_next + film["dC_local"][t]  # B5
+        received = plan.value(("B5", ""), "dC_next", film, t) * dC_next
+        film.settle("dC", t, received + film["dC_local"][t])  # B5
         for number, gate in GATE_EQUATIONS:
             film[f"d{gate}"][t] = plan.product((number, gate), film, t, slice(2))
-            film[f"da_{gate}"][t] = plan.product((number, gate), film, t)
+            film.settle(f"da_{gate}", t, plan.product((number, gate), film, t))
         film["dz"][t] = _back_through_gates(plan, film, t)  # B10
         carried = plan.product(("B10", ""), film, t)
         dh_next = carried * film["dz"][t][: len(dh_next)]

@@ -1,0 +1,82 @@
+"""The command `gradparity diagnose`."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+from rich.console import Console
+
+from gradparity.diagnosis.child import Address, parse
+from gradparity.diagnosis.report import github_annotations, print_diagnosis
+from gradparity.diagnosis.run import diagnose_file
+from gradparity.environment import environment
+from gradparity.figure import FORMATS, draw_map
+from lstm_spec import InputError
+from lstm_spec.files import require_writable, write_whole
+
+RIGHT, WRONG = 0, 1
+
+
+@dataclass(frozen=True)
+class Diagnose:
+    """Name the wrong equation in a hand-written LSTM backward pass.
+
+    The function runs in a process of its own, on short sequences. Exit code 0: its gradients
+    are right, 1: wrong or scaled, 2: it could not be run.
+    """
+
+    subject: tyro.conf.Positional[str]
+    """FILE.py:FUNCTION."""
+    kind: Literal["model", "layer", "cell"] = "model"
+    """What it computes: (params, inputs, targets) → (loss, grads) of a model, (params, x, h0,
+    C0, dh) → (h, grads) of a layer, (params, x, h_prev, C_prev, dh, dC) → (h, C, grads) of a
+    cell."""
+    layout: str = "gradparity"
+    """Where the parameters stand: gradparity, pytorch, keras, onnx, cudnn, cs231n, notebook, a
+    description such as "Wx=x,ifog Wh=h,ifog b=ifog", or the name of a Layout in the file."""
+    state: bool | None = None
+    """Whether it takes an initial state; by default, as its signature says."""
+    learning_rate: float | None = None
+    """Its gradients exist only as an update, old − rate · gradient; this is the rate."""
+    allow_scale: bool = False
+    """Accept one positive factor over all gradients."""
+    format: Literal["text", "github"] = "text"
+    """For people, or annotations for a GitHub workflow."""
+    json: Path | None = None
+    """Write the diagnosis to this file."""
+    figure: Path | None = None
+    """Draw the errors by quantity and time step to this file (.png, .pdf or .svg)."""
+    seed: int = 0
+    """Of the probes."""
+    timeout: float = 60.0
+    """Seconds that the import, or one call, may take."""
+
+    def run(self) -> int:
+        """Diagnose, report, and return the exit code."""
+        address = self._address()
+        found = diagnose_file(address, seed=self.seed, timeout=self.timeout)
+        if self.json:
+            content = found.to_json() | {"environment": environment()}
+            text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+            write_whole(self.json, text.encode())
+        if self.figure:
+            draw_map(found.errors, self.figure, found.sentence())
+        if self.format == "github":
+            print("\n".join([*github_annotations(found), f"{found.subject}: {found.sentence()}"]))
+        else:
+            print_diagnosis(found, Console(highlight=False))
+        return RIGHT if found.passes(allow_scale=self.allow_scale) else WRONG
+
+    def _address(self) -> Address:
+        file, function = parse(self.subject)
+        for path in filter(None, (self.json, self.figure)):
+            require_writable(path)
+        if self.figure and self.figure.suffix.lstrip(".").lower() not in FORMATS:
+            raise InputError(f"--figure {self.figure}: expected a name in .{', .'.join(FORMATS)}")
+        if not self.timeout > 0:
+            raise InputError(f"--timeout: got {self.timeout}, expected above 0")
+        if self.seed < 0:
+            raise InputError(f"--seed: got {self.seed}, expected 0 or more")
+        return Address(file, function, self.layout, self.kind, self.state, self.learning_rate)

@@ -1,0 +1,162 @@
+"""A diagnosis for people: the verdict, B1–B11 with a mark each, and a map of errors."""
+
+import os
+from collections.abc import Sequence
+from itertools import groupby
+
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from gradparity.diagnosis.findings import Diagnosis, Finding, Location
+from gradparity.equations import EQUATIONS, NUMBERS
+from gradparity.ranges import ranges
+
+STYLE = {"right": "bold green", "wrong": "bold red", "scaled": "bold yellow"}
+SHADES = (
+    (1e-9, "·", "green"),
+    (1e-2, "░", "yellow"),
+    (0.3, "▒", "red"),
+    (float("inf"), "█", "red"),
+)
+
+
+def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
+    """Show it on a terminal, or as plain text."""
+    verdict = diagnosis.verdict.upper()
+    parts: list = [
+        Text.assemble(("gradparity diagnose  ", "bold"), diagnosis.subject),
+        "",
+        Text.assemble((verdict, STYLE[diagnosis.verdict]), f"  {diagnosis.sentence()}"),
+    ]
+    if diagnosis.forward:
+        parts.append(Padding(Text(diagnosis.forward), (0, 0, 0, 2), expand=False))
+    parts += [
+        Padding(Text(f"note: {note}", "dim"), (0, 0, 0, 2), expand=False)
+        for note in diagnosis.notes
+    ]
+    if diagnosis.findings:
+        parts += ["", *_equations(diagnosis)]
+    if diagnosis.errors:
+        parts += ["", _error_map(diagnosis)]
+    console.print(Group(*parts))
+
+
+def _equations(diagnosis: Diagnosis) -> list:
+    """Each equation with its mark; the wrong ones with all that is known of them."""
+    found: list = []
+    other = [f for f in diagnosis.findings if not f.equation]
+    found += [block for finding in other for block in _entry([finding])]
+    if not any(f.equation for f in diagnosis.findings):
+        return found
+    for number in NUMBERS:
+        findings = [f for f in diagnosis.findings if f.equation == number]
+        formula = next(e.formula for e in EQUATIONS.values() if e.number == number).partition("\n")[
+            0
+        ]
+        mark = Text("✗" if findings else "✓", "bold red" if findings else "green")
+        found.append(
+            Text.assemble(mark, " ", (f"{number:4}", "bold"), (formula, "" if findings else "dim"))
+        )
+        for _, alike in groupby(
+            findings, key=lambda f: f.mistake.replace(f.gate, "k") if f.gate else f.mistake
+        ):
+            found += _entry(list(alike))
+    return found
+
+
+def _entry(findings: Sequence[Finding]) -> list:
+    """One mistake, at one gate or at several."""
+    first = findings[0]
+    gates = ", ".join(f.gate for f in findings if f.gate)
+    where = "; ".join(
+        part
+        for part in (
+            f"gate {gates}" if gates and gates != "W_v" else "",
+            f"t = {ranges(first.times)} of 0–4" if first.times and len(first.times) < 5 else "",
+        )
+        if part
+    )
+    lines = [Text(f"{first.explanation}{f' ({where})' if where else ''}", "red")]
+    lines += [_wrote(part) for part in first.mistake.split("; ")]
+    if first.alternatives:
+        same = " or as ".join(first.alternatives)
+        lines.append(Text(f"from outside it looks the same as {same}", "dim"))
+    if first.location:
+        lines += _source(first.location)
+    return [Padding(line, (0, 0, 0, 7), expand=False) for line in lines]
+
+
+def _wrote(mistake: str) -> Text:
+    wrong, belongs, right = mistake.partition(" for ")
+    if not belongs:
+        return Text(mistake)
+    return Text.assemble("wrote ", (wrong, "bold"), ", should be ", (right, "bold"))
+
+
+def _source(location: Location) -> list[Text]:
+    lines = [Text(f"{os.path.relpath(location.file)}:{location.line}", "cyan")]
+    for number, text in location.around:
+        here = number == location.line
+        lines.append(
+            Text(
+                f"{'>' if here else ' '}{number:4} {text}",
+                "bold" if here else "dim",
+                no_wrap=True,
+                overflow="ellipsis",
+            )
+        )
+    return lines
+
+
+def _error_map(diagnosis: Diagnosis) -> Table:
+    """Rows of quantities, columns of time steps: how far each is from right."""
+    names = {
+        "B1": "dv",
+        "B3": "dh",
+        "B4": "da_o",
+        "B5": "dC",
+        "B6": "da_g",
+        "B7": "da_i",
+        "B8": "da_f",
+        "B10": "dz",
+    }
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
+    table.add_column("error by time step")
+    steps = len(next(iter(diagnosis.errors.values())))
+    for t in range(steps):
+        table.add_column(f"t={t}", justify="center")
+    for number, errors in diagnosis.errors.items():
+        table.add_row(f"{names[number]:5}{number}", *[_shade(error) for error in errors])
+    table.caption = "· right  ░ below 1 %  ▒ below 30 %  █ above, inherited errors included"
+    table.caption_justify = "left"
+    return table
+
+
+def _shade(error: float) -> Text:
+    for limit, mark, style in SHADES:
+        if error <= limit:
+            return Text(mark, style)
+    return Text("?", "dim")
+
+
+def github_annotations(diagnosis: Diagnosis) -> list[str]:
+    """Workflow commands that mark the offending lines of a pull request."""
+    found = []
+    for finding in diagnosis.findings:
+        place = finding.location
+        where = f" file={os.path.relpath(place.file)},line={place.line}," if place else " "
+        title = " ".join(filter(None, (finding.equation, finding.gate and f"gate {finding.gate}")))
+        message = f"{finding.mistake}: {finding.explanation}"
+        found.append(
+            f"::error{where}title={_escaped(title or 'gradient', True)}::{_escaped(message)}"
+        )
+    if diagnosis.verdict == "scaled":
+        found.append(f"::warning title=scale::{_escaped(diagnosis.sentence())}")
+    return found
+
+
+def _escaped(text: str, in_property: bool = False) -> str:
+    text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return text.replace(":", "%3A").replace(",", "%2C") if in_property else text
