@@ -87,6 +87,7 @@ def argument_forms(q: str) -> Iterator[Form]:
     both = f"{q} one step early, and activated twice"
     yield Form(f"{activation}({at(q, -1)})", lambda c, t: act(early(c, q, t)), both, 2)
     yield Form(at(q, 1), lambda c, t: late(c, q, t), f"{q} one step late", 1)
+    yield Form(f"{q}[T-1]", lambda c, t: c[q][-1], f"{q} left over from the last step", 1)
     if q == "m":
         yield Form("C[t-1]", lambda c, t: c["C_prev"][t], "C_prev where tanh(C) belongs", 2)
         wraps = "m one step early, wrapping to the last at t = 0"

@@ -121,7 +121,8 @@ def _by_faults(
         for one, other in combinations(singles, 2)
         for pair in product(singles[one], singles[other])
     ]
-    yield [((), (part,)) for part in present if len(present) > 1]
+    alone = [(part,) for part in present if len(present) > 1]
+    yield [((), parts) for parts in [*alone, ("h", "x")] if set(parts) < set(present)]
     yield [((m,), (part,)) for part in present if len(present) > 1 for s, found in singles.items()
            if s not in _PAIRED[part] for m in found]  # fmt: skip
     yield [((), pair) for pair in combinations(present, 2) if len(present) > 2]

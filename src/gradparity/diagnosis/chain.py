@@ -15,6 +15,7 @@ import numpy as np
 from gradparity.diagnosis.bank import Bank, Field, Written
 from gradparity.equations import EQUATIONS, GATE_EQUATIONS, Key, Mistake
 from gradparity.film import Array
+from gradparity.forms import Form
 from lstm_spec import GATES
 
 GATE_KEYS: dict[str, Key] = {gate: (number, gate) for number, gate in GATE_EQUATIONS}
@@ -172,9 +173,11 @@ class Chain:
             upstream = {None: dh, **self._other("o", {"dh_out": dh_out})}
             ways = self._still("o", at_last, upstream)
             if ways or not at_last:
-                found.append((dh, self._explained("o", ways).joined(carried)))
+                found.append((dh, self._explained("o", ways, dh).joined(carried)))
             if (ways and not ways[0].mistakes) or (not at_last and len(found) == UNJUDGED):
                 break
+        if not found:
+            found = list(self._scaled_terms(dh_out, at_last))
         if not found:
             found = list(self._two_terms_wrong(dh_out, at_last))
         known = [item for item in found if not item[1].unknown]
@@ -208,6 +211,29 @@ class Chain:
             other = form.code.removeprefix("da_")
             array = self.sent[other] if other in GATES else self._before_activation(gate)
             yield _one(key, "delta", form), self._term(gate, None, array)
+
+    def _scaled_terms(
+        self, dh_out: Array, at_last: Sequence[Written]
+    ) -> Iterator[tuple[Array, Explanation]]:
+        """A factor that is in no table, on one gate's term or on all, given the first way of B4."""
+        if not at_last:
+            return
+        with np.errstate(all="ignore"):
+            needed = self.deltas["o"] / self._factor("o", at_last[0]) - dh_out
+        terms = {gate: self._term(gate, None, None) for gate in GATES}
+        total = np.sum(list(terms.values()), axis=0)
+        earlier = ~self.field.last
+        for key, term in ((B10, total), *((("B10", gate), terms[gate]) for gate in GATES)):
+            with np.errstate(all="ignore"):
+                ratio = (needed - total)[earlier] / term[earlier]
+            if not np.isfinite(ratio).all():
+                continue
+            factor = 1 + float(np.median(ratio))
+            dh = dh_out + total + (factor - 1) * term
+            if self._still("o", at_last[:1], {None: dh}):
+                number = f"{factor:.6g}"
+                form = Form(number, _constant(factor), f"a factor {number}", 1)
+                yield dh, self._explained("o", at_last[:1]).joined(_one(key, "number", form))
 
     def _two_terms_wrong(
         self, dh_out: Array, at_last: Sequence[Written]
@@ -370,7 +396,7 @@ class Chain:
             for gate, ways in at_last.items():
                 upstream = {None: dC, **self._in_place(gate, dC, dC_local, dh)}
                 explained = explained.joined(
-                    self._explained(gate, self._still(gate, ways, upstream))
+                    self._explained(gate, self._still(gate, ways, upstream), dC)
                 )
             found.append(explained)
             if not explained.unknown and explained.cost[1] <= least:
@@ -485,8 +511,24 @@ class Chain:
                 found.append(way)
         return found
 
-    def _explained(self, gate: str, ways: Sequence[Written]) -> Explanation:
+    def _scaled(self, gate: str, upstream: Array | None) -> list[Written]:
+        """The right equation with a factor that is in no table."""
+        if upstream is None:
+            return []
+        right, target = upstream * self.banks[gate].right, self.deltas[gate]
+        with np.errstate(all="ignore"):
+            ratio = target / right
+        factor = float(np.nanmedian(ratio)) if np.isfinite(ratio).any() else 0.0
+        if not factor or not self.field.equal(target, factor * right):
+            return []
+        form = Form(f"{factor:.6g}", _constant(factor), f"a factor {factor:.6g}", 1)
+        return [Written((Mistake(*GATE_KEYS[gate], "number", form),))]
+
+    def _explained(
+        self, gate: str, ways: Sequence[Written], upstream: Array | None = None
+    ) -> Explanation:
         key = GATE_KEYS[gate]
+        ways = ways or self._scaled(gate, upstream)
         if not ways:
             return self._given(key, f"da_{gate}", self.deltas[gate])
         return Explanation({key: tuple(ways)} if ways[0].mistakes else {})
@@ -504,6 +546,10 @@ class Chain:
             for form in slot.forms[1:]
             if form.code in arrays
         }
+
+
+def _constant(value: float) -> Callable[..., Array]:
+    return lambda film, t: np.asarray(value)
 
 
 def _text(mistake: Mistake | None) -> str:

@@ -12,7 +12,7 @@ from itertools import combinations
 
 import numpy as np
 
-from gradparity.diagnosis.chain import B3, B5, Explanation
+from gradparity.diagnosis.chain import B3, B5, B11, GATE_KEYS, Explanation
 from gradparity.diagnosis.findings import Finding, Location
 from gradparity.diagnosis.probes import Gradients
 from gradparity.diagnosis.search import Search, apply
@@ -22,6 +22,8 @@ from gradparity.film import Array, Film
 from gradparity.simulate import Plan
 from lstm_spec import GATES
 
+UPSTREAM = {"dh", "dC", "number"}
+LINE_ORDER = (GATE_KEYS["o"], B5, *(GATE_KEYS[gate] for gate in "gif"), B11)
 CLOSE = 1e-7
 Mark = tuple[int, float, float]  # entries, sum, sum of squares
 
@@ -44,14 +46,25 @@ def locate(
     call = search.close[number]
     grads, film = apply(explanation, call, number)
     marked = [(event, _marks_of(event)) for event in events]
-    innocent = _matrix([_mark(a) for a in _right_values(film, explanation)])
+    forward, products = _innocent(film, explanation)
     located = []
     for finding in findings:
         key = (finding.equation, "v" if finding.gate == "W_v" else finding.gate)
         line = None
-        for targets in _targets(key, explanation, film, grads):
-            marks = _matrix([_mark(t) for t in targets])
-            line = _first(marked, marks[~_among(marks, innocent)] if len(innocent) else marks)
+        for targets, last in _targets(key, explanation, film, grads):
+            marks = _matrix([_mark(t) for t in targets if t.size > 1])
+            marks = marks[~_among(marks, forward)]
+            # What another equation rightly computes as well: theirs comes before, or after.
+            before, after = (
+                _among(
+                    marks,
+                    _matrix([m for k in products if _before(k, key) is side for m in products[k]]),
+                )
+                for side in (True, False)
+            )
+            line = _matching(marked, marks[~before & ~after] if not last else marks, last)
+            line = line or _matching(marked, marks[before], True)
+            line = line or _matching(marked, marks[after], False)
             if line is not None:
                 break
         located.append(replace(finding, location=line))
@@ -60,66 +73,83 @@ def locate(
 
 def _targets(
     key: Key, explanation: Explanation, film: Film, grads: Gradients
-) -> Iterator[list[Array]]:
-    """What to look for, the most telling first."""
+) -> Iterator[tuple[list[Array], bool]]:
+    """What to look for, the most telling first, and whether the last line that has it counts."""
     plan = Plan(explanation.mistakes)
-    wrong = {m.slot for m in explanation.mistakes if m.key == key}
+    wrong = {m.slot: m.form for m in explanation.mistakes if m.key == key}
     steps = range(film.time)
     if key[0] in ("B2", "B9"):
-        yield from _summed(key, plan, film, grads)
+        yield from ((targets, False) for targets in _summed(key, plan, film, grads, set(wrong)))
     elif key[0] == "B10":
         if key[1]:
-            yield from _sent_back(key, plan, film)
-        yield [film["dz"][t][: film["h"].shape[1]] for t in steps] if "number" in wrong else []
-        yield [film["dh"][t] for t in steps[:-1]]
-    elif key[0] == "B11" and not wrong - {"dC"} and plan.form(key, "dC").code != "dC":
-        yield [film["dC"][t] for t in steps[:-1]]
+            yield list(_sent_back(key, plan, film)), False
+        if "number" in wrong:
+            hidden = film["h"].shape[1]
+            factors = [plan.value(key, "number", film, t) for t in steps]
+            yield [factors[t] * film["dz"][t][:hidden] for t in steps[1:]], False
+        yield [film["dh"][t] for t in steps[:-1]], False
+    elif (key[0] == "B11" and "dC" in wrong and set(wrong) == {"dC"}) or (key == B5 and set(wrong) == {"dC_next"}):
+        yield [film["dC"][t] for t in steps[:-1]], False
     elif key == B3:
-        yield [film["dh_out"][t] for t in steps]
-        yield [film["dh"][t] for t in steps]
+        yield [film["dh_out"][t] for t in steps], False
+        yield [film["dh"][t] for t in steps], False
     elif key in EQUATIONS:
-        yield list(_products(key, plan, film, wrong))
-        result = {("B1", "v"): "dv", B5: "dC"}.get(key, f"da_{key[1]}")
-        yield [film[result][t] for t in steps] if result in film.values else []
+        result = {("B1", "v"): "dv", B5: "dC_local", B11: ""}.get(key, f"da_{key[1]}")
+        left_out = any(form.code == "1" for form in wrong.values())
+        if left_out and result in film.values:
+            yield [film[result][steps[-1]]], True
+        yield list(_products(key, plan, film, set(wrong))), False
+        found = "dC" if key == B5 else result
+        yield [film[found][t] for t in steps] if found in film.values else [], False
 
 
 def _products(key: Key, plan: Plan, film: Film, wrong: set[str]) -> Iterator[Array]:
-    """Every product of factors that holds a wrong one."""
+    """Every product of factors that holds a wrong one, and not only what is upstream."""
     slots = [slot.name for slot in EQUATIONS[key].slots]
+    for some in _subsets(slots):
+        if (wrong & set(some) or not wrong) and set(some) - UPSTREAM:
+            yield from _multiplied(key, some, plan, film)
+
+
+def _subsets(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    for size in range(1, len(names) + 1):
+        yield from combinations(names, size)
+
+
+def _multiplied(key: Key, some: Sequence[str], plan: Plan, film: Film) -> Iterator[Array]:
     with np.errstate(all="ignore"):
-        for size in range(1, len(slots) + 1):
-            for some in combinations(slots, size):
-                if not wrong & set(some) and wrong:
-                    continue
-                for t in range(film.time):
-                    value = np.asarray(1.0)
-                    for name in some:
-                        value = value * plan.value(key, name, film, t)
-                    if value.size > 1:
-                        yield value
+        for t in range(film.time):
+            value = np.asarray(1.0)
+            for name in some:
+                value = value * plan.value(key, name, film, t)
+            if value.size > 1:
+                yield value
 
 
-def _summed(key: Key, plan: Plan, film: Film, grads: Gradients) -> Iterator[list[Array]]:
+def _summed(
+    key: Key, plan: Plan, film: Film, grads: Gradients, wrong: set[str]
+) -> Iterator[list[Array]]:
     """One step's contribution to a sum over time, with what it is paired with; then the sum."""
-    contributions, pairs = [], []
+    biases = [grads["b_v" if key[0] == "B2" else f"b_{key[1]}"]]
+    if wrong and all("bias" in slot for slot in wrong):
+        if key[0] == "B9":
+            biases.append(np.concatenate([grads[f"b_{k}"] for k in GATES]))
+        yield biases
+    contributions = []
     for t in range(film.time):
         paired = _paired(key, plan, film, t)
         delta = film["dv"][t] if key[0] == "B2" else plan.value(key, "delta", film, t)
         weight = plan.value(key, "number", film, t) * plan.value(key, "steps", film, t)
-        whole = weight * delta @ np.concatenate(paired).T
-        contributions += [whole, *(weight * delta @ p.T for p in paired)]
+        contributions += [weight * delta @ p.T for p in (np.concatenate(paired), *paired)]
         if key[0] == "B9":
             contributions.append(_all_gates(plan, film, t))
-        pairs += [weight * delta] if weight != 1 else []
-    names = (
-        ("W_v", "b_v") if key[0] == "B2" else (f"W_{key[1]}[h]", f"W_{key[1]}[x]", f"b_{key[1]}")
-    )
-    sums = [grads[n] for n in names]
-    yield contributions
-    if key[0] == "B9":
-        sums += [np.concatenate(sums[:2], axis=1)]
-        sums += [np.concatenate([grads[f"W_{k}[{p}]"] for k in GATES]) for p in "hx"]
-    yield [s for s in sums if s.size > 1]
+    yield [c for c in contributions if np.any(c)]
+    if key[0] == "B2":
+        yield [grads["W_v"], *biases]
+        return
+    blocks = [[grads[f"W_{k}[{part}]"] for k in GATES] for part in "hx"]
+    own = [grads[f"W_{key[1]}[{part}]"] for part in "hx"]
+    yield [*own, np.concatenate(own, axis=1), *map(np.concatenate, blocks), *biases]
 
 
 def _paired(key: Key, plan: Plan, film: Film, t: int) -> list[Array]:
@@ -139,28 +169,47 @@ def _all_gates(plan: Plan, film: Film, t: int) -> Array:
     return np.concatenate(blocks)
 
 
-def _sent_back(key: Key, plan: Plan, film: Film) -> Iterator[list[Array]]:
+def _sent_back(key: Key, plan: Plan, film: Film) -> Iterator[Array]:
     """A gate's wrong term, alone and added to others."""
-    hidden, found = film["h"].shape[1], []
+    hidden = film["h"].shape[1]
     for t in range(film.time):
         terms = {}
         for gate in GATES:
             own = ("B10", gate)
             weight = plan.value(own, "number", film, t) * plan.value(own, "W", film, t)
             terms[gate] = weight.T @ plan.value(own, "delta", film, t)
-        for size in range(1, 5):
-            for some in combinations(GATES, size):
-                if key[1] in some:
-                    total = np.sum([terms[k] for k in some], axis=0)
-                    found += [total, total[:hidden], total[hidden:]]
-    yield [f for f in found if np.any(f)]
+        for some in _subsets(GATES):
+            if key[1] in some:
+                total = np.sum([terms[k] for k in some], axis=0)
+                yield from (
+                    part for part in (total, total[:hidden], total[hidden:]) if np.any(part)
+                )
 
 
-def _right_values(film: Film, explanation: Explanation) -> list[Array]:
-    """Quantities of the forward pass, which nobody is blamed for computing."""
-    symbols = [s for s in film.values if not s.startswith("d") and s not in ("mask", "x")]
-    arrays = [film[s][t] for s in symbols for t in range(film.time)]
-    return [a for a in arrays if a.size > 1]
+def _innocent(film: Film, explanation: Explanation) -> tuple[np.ndarray, dict[Key, list[Mark]]]:
+    """Marks of the forward pass, and by equation of products of factors that are right."""
+    forward = [
+        _mark(array[t])
+        for symbol, array in film.values.items()
+        if not symbol.startswith("d") and symbol not in ("mask", "x")
+        for t in range(film.time)
+        if array[t].size > 1
+    ]
+    plan, products = Plan(explanation.mistakes), {}
+    wrong = {(m.key, m.slot) for m in explanation.mistakes}
+    for key in LINE_ORDER:
+        right = [s.name for s in EQUATIONS[key].slots if (key, s.name) not in wrong]
+        telling = [some for some in _subsets(right) if not set(some) <= UPSTREAM]
+        products[key] = [_mark(a) for some in telling for a in _multiplied(key, some, plan, film)]
+    return _matrix(forward), products
+
+
+def _before(key: Key, other: Key) -> bool | None:
+    """Whether an equation usually stands before another one; None for the same."""
+    if key == other:
+        return None
+    order = {k: n for n, k in enumerate(LINE_ORDER)}
+    return order[key] < order.get(other, len(order))
 
 
 def _mark(array: Array) -> Mark:
@@ -197,11 +246,20 @@ def _among(marks: np.ndarray, others: np.ndarray) -> np.ndarray:
     return (size & total & square & (marks[:, None, 2] > 0)).any(axis=1)
 
 
-def _first(marked: Sequence[tuple[Event, np.ndarray]], targets: np.ndarray) -> Location | None:
-    for event, marks in marked:
-        if len(targets) and _among(marks, targets).any():
-            return _location(event.file, event.line)
-    return None
+def _matching(
+    marked: Sequence[tuple[Event, np.ndarray]], targets: np.ndarray, last: bool
+) -> Location | None:
+    """The first line that made one of the targets, or the last that made it as a whole array."""
+    found = None
+    for event, marks in marked if len(targets) else ():
+        first_sum = event.old is not None and not event.old.any()
+        if last and first_sum:
+            continue  # a sum that has one term yet is no new quantity
+        if _among(marks[:1] if last else marks, targets).any():
+            found = event
+            if not last:
+                break
+    return None if found is None else _location(found.file, found.line)
 
 
 def _location(file: str, line: int) -> Location:
