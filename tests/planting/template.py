@@ -112,9 +112,15 @@ class Template:
             return _STEPS[code]
         if slot in ("dh_next", "dC_next"):
             return "0 * " if code == "0" else ""
+        if code == "0" and slot in ("h", "x"):
+            code, zero = f"{slot}[t{'-1' if slot == 'h' else ''}]", "0 * "
+        else:
+            zero = ""
         found = self.code(code)
         assert found is not None, (self.name, code)
-        return f"({found})" if re.search(r"[-+*/]", found) and not found.startswith("(") else found
+        bare = zero + re.sub(r"\[[^\]]*\]", "", found)
+        found = zero + found
+        return f"({found})" if re.search(r"[-+*/]", bare) and not found.startswith("(") else found
 
 
 # A statement `<B9f.steps>`: what stands before `dW`, with TARGET and the operator.

@@ -5,7 +5,7 @@ the bias), δ = G · pinv(ζ) whenever the ζ_t are independent. What is left ov
 must vanish. It does so only if the ζ are those that were used.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
@@ -40,6 +40,12 @@ class Reading:
         return bool(self.mistakes or self.unknown)
 
     @property
+    def kind(self) -> tuple:
+        """What it supposes, whatever the gate."""
+        gate = f"_{self.key[1]}"
+        return tuple((m.slot, m.form.code.replace(gate, "")) for m in self.mistakes), self.unknown
+
+    @property
     def complete(self) -> bool:
         """Whether the delta of every step is known."""
         return all(np.isfinite(delta).all() for delta in self.deltas)
@@ -65,22 +71,34 @@ def read(
     """
     names = _part_names(key)
     present = [part for part in names if all(names[part] in g for g in grads)]
-    found: list[Reading] = []
-    for level, hypotheses in enumerate(_by_faults(key, present)):
+
+    def fitting(hypotheses: Sequence[Hypothesis]) -> list[Reading]:
+        found = []
         for mistakes, unknown in hypotheses:
-            used = [part for part in present if part not in unknown]
+            parts = [part for part in present if part not in unknown]
             deltas = [
-                _solve(
-                    key, mistakes, [(part, g[names[part]]) for part in used], probe, film, tolerance
-                )
-                for probe, film, g in zip(probes, films, grads, strict=True)
+                _solve(key, mistakes, [(part, g[names[part]]) for part in parts], p, f, tolerance)
+                for p, f, g in zip(probes, films, grads, strict=True)
             ]
-            if all(delta is not None for delta in deltas):
-                found.append(
-                    Reading(key, mistakes, unknown, tuple(d for d in deltas if d is not None))
-                )
-        if found and (level > 0 or key[1] != "v"):
+            known = tuple(delta for delta in deltas if delta is not None)
+            if len(known) == len(deltas):
+                found.append(Reading(key, mistakes, unknown, known))
+        return found
+
+    right, *slips = _known(key, present)
+    found = fitting(right)
+    if found and key[1] != "v":
+        return found
+    for level in slips if not found else slips[:1]:
+        found += fitting(level)
+        if found:
             break
+    if any(not reading.wrong for reading in found):
+        return found
+    for level in _unknown(key, present):
+        more = fitting(level)
+        if more:
+            return found + sorted(more, key=lambda reading: not reading.complete)
     return found
 
 
@@ -99,33 +117,45 @@ _PAIRED = {
 }
 
 
-def _by_faults(
-    key: Key, present: Sequence[str]
-) -> Iterator[list[tuple[tuple[Mistake, ...], tuple[str, ...]]]]:
-    """Hypotheses, those with the fewest slips first."""
-    slots = {name for part in present for name in _PAIRED[part]} - (
-        {"x"} if key[1] == "v" else set()
-    )
-    singles = {
-        slot: [
-            Mistake(*key, slot, form)
-            for form in EQUATIONS[key].slot(slot).forms[1:]
-            if form.faults == 1
-        ]
+Hypothesis = tuple[tuple[Mistake, ...], tuple[str, ...]]
+
+
+def _singles(key: Key, present: Sequence[str]) -> dict[str, list[Mistake]]:
+    """Mistakes with one slip, by slot."""
+    slots = {name for part in present for name in _PAIRED[part]}
+    if key[1] == "v":
+        slots -= {"x"}
+    return {
+        slot: [Mistake(*key, slot, f) for f in EQUATIONS[key].slot(slot).forms[1:] if f.faults == 1]
         for slot in sorted(slots)
     }
-    yield [((), ())]
-    yield [((m,), ()) for found in singles.values() for m in found]
-    yield [
+
+
+def _known(key: Key, present: Sequence[str]) -> list[list[Hypothesis]]:
+    """Without a slip, with one, with two in different slots."""
+    singles = _singles(key, present)
+    pairs = [
         (pair, ())
         for one, other in combinations(singles, 2)
         for pair in product(singles[one], singles[other])
     ]
+    return [[((), ())], [((m,), ()) for found in singles.values() for m in found], list(pairs)]
+
+
+def _unknown(key: Key, present: Sequence[str]) -> list[list[Hypothesis]]:
+    """Some parts left out of account; then with a slip in another; then two parts left out."""
     alone = [(part,) for part in present if len(present) > 1]
-    yield [((), parts) for parts in [*alone, ("h", "x")] if set(parts) < set(present)]
-    yield [((m,), (part,)) for part in present if len(present) > 1 for s, found in singles.items()
-           if s not in _PAIRED[part] for m in found]  # fmt: skip
-    yield [((), pair) for pair in combinations(present, 2) if len(present) > 2]
+    parts = [unknown for unknown in [*alone, ("h", "x")] if set(unknown) < set(present)]
+    besides = [
+        ((m,), (part,))
+        for part in present
+        if len(present) > 1
+        for slot, found in _singles(key, present).items()
+        if slot not in _PAIRED[part]
+        for m in found
+    ]
+    twice = [((), pair) for pair in combinations(present, 2) if len(present) > 2]
+    return [[((), unknown) for unknown in parts], list(besides), list(twice)]
 
 
 def _solve(

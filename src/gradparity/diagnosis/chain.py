@@ -168,13 +168,15 @@ class Chain:
         """dh under the ways of carrying it that B4 agrees with."""
         at_last = self._at_last("o", {None: dh_out, **self._other("o", {"dh_out": dh_out})})
         found: list[tuple[Array, Explanation]] = []
+        dropped = (Mistake(*B10, "dh_next", EQUATIONS[B10].slot("dh_next").forms[1]),)
         for carried, dh_next in self._carried():
             dh = dh_out + dh_next
             upstream = {None: dh, **self._other("o", {"dh_out": dh_out})}
             ways = self._still("o", at_last, upstream)
             if ways or not at_last:
                 found.append((dh, self._explained("o", ways, dh).joined(carried)))
-            if (ways and not ways[0].mistakes) or (not at_last and len(found) == UNJUDGED):
+            settled = ways and not ways[0].mistakes and carried.mistakes != dropped
+            if settled or (not at_last and len(found) == UNJUDGED):
                 break
         if not found:
             found = list(self._scaled_terms(dh_out, at_last))
@@ -535,7 +537,8 @@ class Chain:
 
     def _given(self, key: Key, symbol: str, vector: Array) -> Explanation:
         """An equation that no form fits; a simulation is given what the subject computed."""
-        return Explanation(unknown=(key,), given={symbol: self.field.apart(vector)})
+        free = {B10: ("dh0",), B11: ("dC0",)}.get(key, ())
+        return Explanation(unknown=(key,), given={symbol: self.field.apart(vector)}, parts=free)
 
     def _other(self, gate: str, arrays: Mapping[str, Array]) -> dict[Mistake | None, Array]:
         """Wrong upstreams by the mistake they are."""
@@ -565,7 +568,7 @@ def _joins(dC: Array, target: Array, products: Array, tolerance: float) -> Array
     order = np.argsort(products[:, 0])
     ranked = products[order]
     with np.errstate(all="ignore"):
-        needed = target[None] / dC
+        needed = np.nan_to_num(target[None] / dC, posinf=0.0, neginf=0.0)
     width = 10 * tolerance * np.abs(needed[:, 0])
     low = np.searchsorted(ranked[:, 0], needed[:, 0] - width)
     high = np.searchsorted(ranked[:, 0], needed[:, 0] + width)

@@ -88,7 +88,7 @@ def _targets(
             factors = [plan.value(key, "number", film, t) for t in steps]
             yield [factors[t] * film["dz"][t][:hidden] for t in steps[1:]], False
         yield [film["dh"][t] for t in steps[:-1]], False
-    elif (key[0] == "B11" and "dC" in wrong and set(wrong) == {"dC"}) or (key == B5 and set(wrong) == {"dC_next"}):
+    elif (key, *(form.code for form in wrong.values())) in ((B11, "0"), (B5, "0")):
         yield [film["dC"][t] for t in steps[:-1]], False
     elif key == B3:
         yield [film["dh_out"][t] for t in steps], False
@@ -136,37 +136,30 @@ def _summed(
             biases.append(np.concatenate([grads[f"b_{k}"] for k in GATES]))
         yield biases
     contributions = []
+    named = [part for part in _PARTS[key[0]] if part in wrong] or _PARTS[key[0]]
+    gates = [key] if key[0] == "B2" else [key, *(("B9", k) for k in GATES)]
     for t in range(film.time):
-        paired = _paired(key, plan, film, t)
-        delta = film["dv"][t] if key[0] == "B2" else plan.value(key, "delta", film, t)
-        weight = plan.value(key, "number", film, t) * plan.value(key, "steps", film, t)
-        contributions += [weight * delta @ p.T for p in (np.concatenate(paired), *paired)]
-        if key[0] == "B9":
-            contributions.append(_all_gates(plan, film, t))
+        for parts in {tuple(_PARTS[key[0]]), *((p,) for p in named)}:
+            each = [_contribution(k, parts, plan, film, t) for k in gates]
+            contributions += [each[0], np.concatenate(each[1:] or each)]
     yield [c for c in contributions if np.any(c)]
     if key[0] == "B2":
         yield [grads["W_v"], *biases]
         return
-    blocks = [[grads[f"W_{k}[{part}]"] for k in GATES] for part in "hx"]
-    own = [grads[f"W_{key[1]}[{part}]"] for part in "hx"]
+    blocks = [[grads[f"W_{k}[{part}]"] for k in GATES] for part in named]
+    own = [grads[f"W_{key[1]}[{part}]"] for part in named]
     yield [*own, np.concatenate(own, axis=1), *map(np.concatenate, blocks), *biases]
 
 
-def _paired(key: Key, plan: Plan, film: Film, t: int) -> list[Array]:
-    if key[0] == "B2":
-        return [plan.value(key, "h", film, t)]
-    return [plan.value(key, "h", film, t), plan.value(key, "x", film, t)]
+_PARTS = {"B2": ["h"], "B9": ["h", "x"]}  # what a delta is paired with
 
 
-def _all_gates(plan: Plan, film: Film, t: int) -> Array:
-    """One step's contribution to all gates' weights, as fused code adds it."""
-    blocks = []
-    for gate in GATES:
-        key = ("B9", gate)
-        paired = np.concatenate(_paired(key, plan, film, t))
-        weight = plan.value(key, "number", film, t) * plan.value(key, "steps", film, t)
-        blocks.append(weight * plan.value(key, "delta", film, t) @ paired.T)
-    return np.concatenate(blocks)
+def _contribution(key: Key, parts: Sequence[str], plan: Plan, film: Film, t: int) -> Array:
+    """What one step adds to a gate's weights, or to some columns of them."""
+    delta = film["dv"][t] if key[0] == "B2" else plan.value(key, "delta", film, t)
+    weight = plan.value(key, "number", film, t) * plan.value(key, "steps", film, t)
+    paired = np.concatenate([plan.value(key, part, film, t) for part in parts])
+    return weight * delta @ paired.T
 
 
 def _sent_back(key: Key, plan: Plan, film: Film) -> Iterator[Array]:
@@ -255,6 +248,8 @@ def _matching(
         first_sum = event.old is not None and not event.old.any()
         if last and first_sum:
             continue  # a sum that has one term yet is no new quantity
+        if found and event.function != found.function:
+            continue
         if _among(marks[:1] if last else marks, targets).any():
             found = event
             if not last:

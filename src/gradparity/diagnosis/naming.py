@@ -118,6 +118,9 @@ def _unknown(search: Search, best: Explanation, key: Key) -> Finding:
     """What can be said of an equation that no form fits: where it fails, and by how much."""
     if key[0] in ("B2", "B9"):
         return _unknown_sum(search, best, key)
+    freed = [p for p in best.parts if p in ("dx", "dh0", "dC0")]
+    if freed and not best.given:
+        return _unknown_input(search, best, key, freed)
     theirs, right = [], []
     for n, call in enumerate(search.close):
         made, own = apply(best, call, n, keep=True)[1], apply(best, call, n)[1]
@@ -137,6 +140,26 @@ def _unknown(search: Search, best: Explanation, key: Key) -> Finding:
     return Finding(
         key[0], _gate(key), times, f"cause not known ({name})",
         f"theirs over right: {middle:.3g} in the middle; largest discrepancy {gap:.2g}", False,
+    )  # fmt: skip
+
+
+def _unknown_input(search: Search, best: Explanation, key: Key, leaves: Sequence[str]) -> Finding:
+    """What can be said of a wrong gradient by an input."""
+    pairs = [
+        (call.grads[leaf], apply(best, call, n, keep=True)[0][leaf])
+        for n, call in enumerate(search.close)
+        for leaf in leaves
+    ]
+    with np.errstate(all="ignore"):
+        ratios = np.concatenate([(a / b).ravel() for a, b in pairs])
+    factor, name = _constant(ratios), ", ".join(leaves)
+    if factor is not None:
+        what = f"{name} is {factor:.6g} × the right value"
+        return Finding(key[0], _gate(key), (), what, f"a factor {factor:.6g}", True)
+    gap = max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in pairs)
+    return Finding(
+        key[0], _gate(key), (), f"cause not known ({name})",
+        f"the gradient {name} is off by {gap:.2g} of its largest value", False,
     )  # fmt: skip
 
 

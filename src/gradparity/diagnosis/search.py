@@ -12,14 +12,23 @@ import numpy as np
 
 from gradparity.diagnosis.accumulation import Reading, read
 from gradparity.diagnosis.bank import Field, Written
-from gradparity.diagnosis.chain import GATE_KEYS, ONE_EQUATION, Bench, Chain, Explanation
+from gradparity.diagnosis.chain import (
+    B3,
+    B10,
+    B11,
+    GATE_KEYS,
+    ONE_EQUATION,
+    Bench,
+    Chain,
+    Explanation,
+)
 from gradparity.diagnosis.probes import Gradients, Probe, synthesize
 from gradparity.equations import EQUATIONS, Key, Mistake, known_mistakes
 from gradparity.film import Array, Film
 from gradparity.simulate import Plan
 from lstm_spec import GATES
 
-B1, B2, B3 = ("B1", "v"), ("B2", "v"), ("B3", "v")
+B1, B2 = ("B1", "v"), ("B2", "v")
 MOST_READINGS = 8
 TWO_EQUATIONS = (False, 2, 9)
 
@@ -329,6 +338,15 @@ class Search:
         for base in [e for e in proposed if self.reproduces(e, leaves=inner)][:3]:
             for carried in self._fitting(base, ("dC0",), "B11"):
                 yield from self._fitting(carried, ("dh0", "dx"), "B10")
+            yield self._freed(base)
+
+    def _freed(self, base: Explanation) -> Explanation:
+        """What was proposed, the gradients by the inputs that it does not reproduce left free."""
+        freed = base
+        for leaf, key in (("dx", B10), ("dh0", B10), ("dC0", B11)):
+            if not self.reproduces(base, leaves=(leaf,)):
+                freed = freed.joined(Explanation(unknown=(key,), parts=(leaf,)))
+        return freed
 
     def _fitting(
         self, base: Explanation, leaves: tuple[str, ...], number: str
@@ -382,8 +400,9 @@ def apply(
 
 def _alike_first(readings: Mapping[str, list[Reading]]) -> Iterator[tuple[Reading, ...]]:
     """One reading for each gate; first those in which all gates are read alike."""
-    most = max(map(len, readings.values()))
-    alike = [tuple(r[min(n, len(r) - 1)] for r in readings.values()) for n in range(most)]
+    by_kind = [{r.kind: r for r in reversed(found)} for found in readings.values()]
+    common = [r.kind for r in next(iter(readings.values())) if all(r.kind in k for k in by_kind)]
+    alike = [tuple(kinds[kind] for kinds in by_kind) for kind in dict.fromkeys(common)]
     yield from alike
     seen = {tuple(map(id, choice)) for choice in alike}
     for choice in product(*readings.values()):
@@ -425,6 +444,9 @@ def _free_leaves(explanation: Explanation) -> set[str]:
     """Gradients that an unknown mistake in B2 or B9 leaves free."""
     free: set[str] = set()
     for part in explanation.parts:
+        if ":" not in part:
+            free.add(part)
+            continue
         gate, _, block = part.partition(":")
         names = {"h": "W_v", "b": "b_v"} if gate == "v" else {
             "h": f"W_{gate}[h]", "x": f"W_{gate}[x]", "b": f"b_{gate}"

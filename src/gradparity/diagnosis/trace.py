@@ -20,13 +20,14 @@ class Event:
     """A line made or changed an array.
 
     Attributes:
-        file, line: the line that did.
+        file, function, line: the line that did.
         name: the array's, such as `dW[0]`.
         new: its values afterwards.
         old: its values before, if it had the same shape.
     """
 
     file: str
+    function: str
     line: int
     name: str
     new: np.ndarray
@@ -79,9 +80,9 @@ class Tracer:
                 continue
             seen[name] = array
             same = old if old is not None and old.shape == array.shape else None
-            self.events.append(
-                Event(frame.f_code.co_filename, self._line[id(frame)], name, array, same)
-            )
+            code = frame.f_code
+            place = code.co_filename, code.co_name, self._line[id(frame)]
+            self.events.append(Event(*place, name, array, same))
 
 
 def _arrays(frame: FrameType) -> Iterator[tuple[str, np.ndarray]]:
