@@ -70,4 +70,13 @@ EDITS = (
     ('grads["dC_prev"] = dC * f', 'grads["dC_prev"] = dC * f * f', "B11", ""),
 )  # fmt: skip
 
-TEMPLATE = Template("keras-like cell", "cell", "keras", SOURCE, NAMES, fused=True, edits=EDITS)
+TEMPLATE = Template(
+    "keras-like cell",
+    "cell",
+    "keras",
+    SOURCE,
+    NAMES,
+    fused=True,
+    edits=EDITS,
+    without=("T", "1/T"),
+)

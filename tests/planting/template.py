@@ -26,6 +26,7 @@ class Template:
         fused: one product serves all four gates, so that B9 is written once.
         edits: mistakes that are in no table: what stands there, what is written instead,
             and the equation and gates that are wrong then.
+        without: forms that make no sense here, as T in a cell.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Template:
     names: dict[str, str]
     fused: bool = False
     edits: tuple[tuple[str, str, str, str], ...] = field(default=())
+    without: tuple[str, ...] = ()
 
     def write(self, mistakes: Iterable[Mistake] = ()) -> str:
         """The source with these mistakes in it."""
@@ -78,6 +80,8 @@ class Template:
 
     def code(self, code: str) -> str | None:
         """A form of the table in this template's names, or None if it has none."""
+        if code in self.without:
+            return None
         if code in self.names:
             return self.names[code]
         missing = False

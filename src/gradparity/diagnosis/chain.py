@@ -46,10 +46,20 @@ class Explanation:
     def cost(self) -> tuple[bool, float, int]:
         """Whether a cause is unknown, wrong equations, slips: what is cheapest is believed."""
         shared = _shared(self.written)
-        equations = len({*self.written, *self.unknown} - shared) + _roundabout(self.mistakes)
-        equations += _beside_a_carry(self.written)
+        unknown = self._unknown_lines()
+        known = len(set(self.written) - shared - set(self.unknown))
+        equations = known + unknown + _beside_a_carry(self.written) + _roundabout(self.mistakes)
         faults = sum(ways[0].faults for key, ways in self.written.items() if key not in shared)
-        return bool(self.unknown), equations + 0.5 * len(self.unknown), faults
+        return bool(self.unknown), equations + 0.5 * unknown, faults
+
+    def _unknown_lines(self) -> int:
+        """Unknown mistakes; the same at several gates of B9 is one: one line computes all four."""
+        lines = set()
+        for key in self.unknown:
+            own = (p.partition(":") for p in self.parts if key[0] == "B9")
+            parts = tuple(part for gate, _, part in own if gate == key[1])
+            lines.add((key[0], *(parts or key[1:])))
+        return len(lines)
 
     @property
     def mistakes(self) -> tuple[Mistake, ...]:

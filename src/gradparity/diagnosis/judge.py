@@ -186,6 +186,11 @@ def _wrong_forms(evidence: Evidence) -> list[Finding]:
         if not all(np.isfinite(a).all() for a in arrays):
             what = f"the gradient of {path} holds NaN or infinity"
             found[path] = Finding("", gate_of(path), (), what, what)
+    if not any(g.any() for r in evidence.returned for g in r.grads.values()):
+        what = "every gradient is zero"
+        return [
+            Finding("", "", (), what, "nothing is sent back from the loss, or it is not returned")
+        ]
     return list(found.values())
 
 

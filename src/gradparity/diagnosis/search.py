@@ -31,6 +31,7 @@ from lstm_spec import GATES
 B1, B2 = ("B1", "v"), ("B2", "v")
 MOST_READINGS = 8
 TWO_EQUATIONS = (False, 2, 9)
+ONE_UNKNOWN = (True, 1.5, 0)  # cost of a single wrong equation, cause not known
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,7 @@ class Search:
         )
         for propose in ways:
             convicted += [e for e in propose() if self.reproduces(e)]
-            if any(not e.unknown for e in convicted):
+            if any(e.cost <= ONE_UNKNOWN for e in convicted):
                 break
         convicted.sort(key=lambda e: e.cost)
         return [e for e in convicted if e.cost <= convicted[0].cost]
