@@ -172,7 +172,7 @@ def _finish(trainer: Trainer, task: Task, folder: RunFolder) -> None:
     if options.task == "anbn":
         floor = math.log(ANBN_LONGEST) / (ANBN_LONGEST + 1)
         for sentence in anbn_report.report(backend, best.training.params).sentences():
-            console.print(sentence)
+            console.print(sentence, soft_wrap=True)
     draw_loss(folder.records(), folder.plot, f"{options.task}, {options.backend}", floor)
     speed = trainer.tokens / trainer.seconds if trainer.seconds else 0.0
     timing = {"tokens_per_second": speed, "seconds": trainer.seconds, "tokens": trainer.tokens}
