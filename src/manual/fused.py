@@ -17,22 +17,18 @@ What is different, and why (docs/performance.md has the measurements):
 Only gates, C and h are kept: m = tanh(C) is cheaper to form again than to store.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from jaxtyping import Float
 
-from lstm_spec import Config, LayerParams, State
-from manual.fused_readout import FusedReadout
+from lstm_spec import Config, LayerParams
+from manual.fused_tape import FusedLayer, looks_up
 
 ORDER = ("o", "f", "i", "g")
-CACHE = 2**20  # bytes that the gates of a block of steps may take
-ONE_HOT = 32  # vocabularies up to this size are multiplied, larger ones looked up
 
 Hidden = Float[np.ndarray, "hidden batch"]
 
 
-class FusedWeights(NamedTuple):
+class FusedWeights:
     """One layer's weights, in this module's order and scaling.
 
     Attributes:
@@ -41,119 +37,43 @@ class FusedWeights(NamedTuple):
         backward: Wᵀ of the rows of z that send gradients back, contiguous.
     """
 
-    forward: Float[np.ndarray, "4*hidden rows"]
-    columns: Float[np.ndarray, "4*hidden vocab"] | None
-    backward: Float[np.ndarray, "sent 4*hidden"]
-
-
-def block_length(config: Config, time: int, batch: int) -> int:
-    """How many steps are worked on together: as many as the cache holds, evenly divided."""
-    step = 4 * config.hidden_size * batch * config.numpy_dtype.itemsize
-    number = -(-time // max(1, CACHE // step))
-    return -(-time // number)
-
-
-class FusedLayer:
-    """What one layer keeps of a forward pass, and the scratch memory of its passes.
-
-    The rows of z are h, then x (dense inputs or one-hot tokens) and a row of ones for
-    the bias. Where tokens are looked up, z is h alone.
-    """
-
-    def __init__(self, config: Config, layer: int, time: int, batch: int) -> None:
-        self.hidden, self.inputs = config.hidden_size, config.input_size(layer)
-        self.reads_tokens = layer == 0
-        self.looks_up = self.reads_tokens and self.inputs > ONE_HOT
-        hidden, block = self.hidden, block_length(config, time, batch)
-        self.block = block
-        self.rows = hidden + self.inputs + 1
+    def __init__(self, config: Config, layer: int) -> None:
+        hidden, inputs = config.hidden_size, config.input_size(layer)
 
         def empty(*shape: int) -> np.ndarray:
             return np.empty(shape, config.numpy_dtype)
 
-        self.z = empty(time + 1, hidden if self.looks_up else self.rows, batch)
-        self.z[:, hidden:] = 1
-        self.gates, self.C = empty(time, 4 * hidden, batch), empty(time + 1, hidden, batch)
-        self.column = empty(4 * hidden, batch)
-        self.local, self.through_m = empty(block, 4 * hidden, batch), empty(block, hidden, batch)
-        self.scratch = empty(2, block, hidden, batch)
-        self.tmp, self.dh = empty(hidden, batch), empty(hidden, batch)
-        self.dC, self.dC_spare = empty(hidden, batch), empty(hidden, batch)
-        self.dz = empty(hidden if self.reads_tokens else hidden + self.inputs, batch)
-        self.da_block = empty(4 * hidden * block * batch)
-        self.z_block = empty(self.rows * block * batch)
-        self.dW, self.dW_block = empty(4 * hidden, self.rows), empty(4 * hidden, self.rows)
-
-        self.forward_steps = [self._forward_step(t) for t in range(time)]
-        self.gate_steps = [_gate_step(gates, hidden) for gates in self.gates]
-        self.local_steps = [self._local_step(j) for j in range(block)]
-
-    def _forward_step(self, t: int) -> tuple[np.ndarray, ...]:
-        """Views of step t: z, a, its sigmoids, o, f, i, g, C_prev, C, h."""
-        a, hidden = self.gates[t], self.hidden
-        gates = (a[k * hidden : (k + 1) * hidden] for k in range(4))
-        C = self.C[t : t + 2]
-        return (self.z[t], a, a[: 3 * hidden], *gates, *C, self.z[t + 1, :hidden])
-
-    def _local_step(self, j: int) -> tuple[np.ndarray, ...]:
-        """Views of step j of a block: o(1−m²), and what dh and dC are multiplied by."""
-        local, shape = self.local[j], (3, self.hidden, self.local.shape[2])
-        return self.through_m[j], local[: self.hidden], local[self.hidden :].reshape(shape)
-
-    @property
-    def h(self) -> Float[np.ndarray, "time hidden batch"]:
-        """h_0 … h_{T−1}."""
-        return self.z[1:, : self.hidden]
-
-    @property
-    def x(self) -> Float[np.ndarray, "time inputs batch"]:
-        """Where a layer's dense inputs belong."""
-        return self.z[:-1, self.hidden : -1]
+        self.hidden, self.columns = hidden, None
+        if looks_up(config, layer):
+            self.forward, self.columns = empty(4 * hidden, hidden), empty(4 * hidden, inputs)
+        else:
+            self.forward = empty(4 * hidden, hidden + inputs + 1)
+        self.backward = empty(hidden if layer == 0 else hidden + inputs, 4 * hidden)
 
 
-def _gate_step(gates: np.ndarray, hidden: int) -> tuple[np.ndarray, ...]:
-    """Views of one step's gates: all, f, and where da_o and da_f, da_i, da_g go."""
-    rest = gates[hidden:].reshape(3, hidden, gates.shape[1])
-    return gates, gates[hidden : 2 * hidden], gates[:hidden], rest
-
-
-class FusedTape:
-    """The layers' memory, and the gradients that pass between them."""
-
-    def __init__(self, config: Config, time: int, batch: int) -> None:
-        self.layers = [FusedLayer(config, k, time, batch) for k in range(config.num_layers)]
-        shape = (time, config.hidden_size, batch)
-        self.dh = np.empty(shape, config.numpy_dtype)
-        self.readout = FusedReadout(config, self.layers[-1].block, batch)
-
-    def final_state(self) -> State:
-        """h and C of every layer after the last step."""
-        return State(
-            np.stack([layer.h[-1] for layer in self.layers]),
-            np.stack([layer.C[-1] for layer in self.layers]),
-        )
-
-
-def stack(p: LayerParams, layer: FusedLayer) -> FusedWeights:
+def stack(p: LayerParams, out: FusedWeights) -> None:
     """Stack and scale a layer's weights."""
-    W = np.concatenate([getattr(p, f"W_{gate}") for gate in ORDER])
-    b = np.concatenate([getattr(p, f"b_{gate}") for gate in ORDER])
-    hidden = layer.hidden
-    backward = np.ascontiguousarray(W[:, : len(layer.dz)].T)
-    W = np.hstack([W, b[:, None]])
-    W[: 3 * hidden] *= 0.5
-    if not layer.looks_up:
-        return FusedWeights(W, None, backward)
-    return FusedWeights(np.ascontiguousarray(W[:, :hidden]), W[:, hidden:-1] + W[:, -1:], backward)
+    hidden, sent = out.hidden, len(out.backward)
+    for k, gate in enumerate(ORDER):
+        rows, scale = slice(k * hidden, (k + 1) * hidden), 1 if gate == "g" else 0.5
+        W, b = getattr(p, f"W_{gate}"), getattr(p, f"b_{gate}")[:, None]
+        out.backward[:, rows] = W[:, :sent].T
+        if out.columns is None:
+            np.multiply(W, scale, out=out.forward[rows, :-1])
+            np.multiply(b, scale, out=out.forward[rows, -1:])
+        else:
+            np.multiply(W[:, :hidden], scale, out=out.forward[rows])
+            np.add(W[:, hidden:], b, out=out.columns[rows])
+            out.columns[rows] *= scale
 
 
 def forward(
-    p: FusedWeights, h: Hidden, C: Hidden, tokens: np.ndarray | None, layer: FusedLayer
+    p: FusedWeights, h: Hidden, C: Hidden, steps: int, tokens: np.ndarray | None, layer: FusedLayer
 ) -> None:
-    """F1–F6 over every step; dense inputs or one-hot rows stand in z already."""
+    """F1–F6 over the first steps; dense inputs or one-hot rows stand in z already."""
     layer.z[0, : layer.hidden], layer.C[0] = h, C
     tmp, column, half = layer.tmp, layer.column, layer.gates.dtype.type(0.5)
-    for t, (z, a, sigmoids, o, f, i, g, C_prev, C_t, h_t) in enumerate(layer.forward_steps):
+    for t, (z, a, sigmoids, o, f, i, g, C_prev, C_t, h_t) in enumerate(layer.forward_steps[:steps]):
         np.matmul(p.forward, z, out=a)  # F2
         if p.columns is not None and tokens is not None:
             p.columns.take(tokens[t], 1, out=column, mode="clip")
@@ -171,12 +91,6 @@ def forward(
 def blocks(time: int, size: int) -> list[tuple[int, int]]:
     """Beginnings and ends of blocks of steps, the last block first."""
     return [(max(0, end - size), end) for end in range(time, 0, -size)]
-
-
-def begin_backward(layer: FusedLayer, dh_last: Hidden, dC_last: Hidden) -> None:
-    """Set what reaches the last step from the final state."""
-    layer.dz[: layer.hidden] = dh_last
-    layer.dC[...] = dC_last
 
 
 def backward_block(

@@ -7,21 +7,21 @@ from drawing import draw_batch, draw_params
 import manual
 from gradparity import compare
 from lstm_spec import config_of
-from manual import fused, model
+from manual import fused_tape, model
 
 TIME, BATCH, HIDDEN = 7, 3, 5
 STEP = 4 * HIDDEN * BATCH * 8  # bytes that the gates of one step take
 
 
-@pytest.mark.parametrize("vocab", [7, fused.ONE_HOT, fused.ONE_HOT + 1])
+@pytest.mark.parametrize("vocab", [7, fused_tape.ONE_HOT, fused_tape.ONE_HOT + 1])
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("length", [1, 2, 3, 4, TIME])
 def test_blocks_of_any_length(monkeypatch, length, layers, vocab):
-    monkeypatch.setattr(fused, "CACHE", length * STEP)
+    monkeypatch.setattr(fused_tape, "CACHE", length * STEP)
     params = draw_params(layers=layers, vocab=vocab, hidden=HIDDEN)
     batch = draw_batch(layers=layers, vocab=vocab, hidden=HIDDEN, time=TIME, batch=BATCH)
     workspace = manual.Workspace(config_of(params), TIME, BATCH)
-    assert workspace.fused.layers[0].block <= length
+    assert workspace.fused[0].layers[0].block <= length
     expected = model.loss_and_grads(params, batch)
     for _ in range(2):  # a workspace that was used must not remember
         compare(manual.loss_and_grads(params, batch, workspace), expected)

@@ -1,0 +1,74 @@
+"""Rounds in which every contender runs in a process of its own, in turn."""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cases import Case
+from lstm_spec import InputError
+
+SCRIPTS = Path(__file__).resolve().parent.parent
+Tell = Callable[[str], None]
+
+
+def run(job: dict[str, Any]) -> dict[str, Any]:
+    """One job in a new process; `wall` is the seconds until it had its answer.
+
+    Raises:
+        InputError: the process failed; what it said last is in the message.
+    """
+    arguments = [sys.executable, "-m", "benchmarks.worker", json.dumps(job)]
+    start = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as complaints:
+        process = subprocess.Popen(
+            arguments, cwd=SCRIPTS, text=True, stdout=subprocess.PIPE, stderr=complaints
+        )
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        wall = time.perf_counter() - start
+        if process.wait() != 0:
+            complaints.seek(0)
+            last = (complaints.read().strip().splitlines() or ["no output"])[-1]
+            raise InputError(f"{job.get('contender', job['kind'])}: the process failed: {last}")
+    return json.loads(line) | {"wall": wall}
+
+
+def run_command(command: list[str]) -> dict[str, Any]:
+    """A command of its own: the seconds until it ended, and its exit code."""
+    start = time.perf_counter()
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return {"wall": time.perf_counter() - start, "code": done.returncode}
+
+
+def in_turn(jobs: dict[str, dict[str, Any]], rounds: int, tell: Tell) -> dict[str, list[dict]]:
+    """Every job once a round; results by the jobs' names."""
+    found: dict[str, list[dict]] = defaultdict(list)
+    for number in range(rounds):
+        for name, job in jobs.items():
+            tell(f"round {number + 1} of {rounds}: {name}")
+            found[name].append(run_command(job["command"]) if "command" in job else run(job))
+    return dict(found)
+
+
+def median(results: Iterable[dict], key: str) -> float:
+    """The median of one figure over the rounds."""
+    return statistics.median(result[key] for result in results)
+
+
+def jobs(kind: str, names: Iterable[str], case: Case, dtype: str, budget: float) -> dict[str, dict]:
+    """The same job for every contender."""
+    common = {"kind": kind, "case": asdict(case), "dtype": dtype, "budget": budget}
+    return {name: common | {"contender": name} for name in names}
+
+
+def gemm_job(size: int, dtype: str, budget: float) -> dict[str, Any]:
+    """The measure of the machine."""
+    return {"kind": "gemm", "size": size, "dtype": dtype, "budget": budget}
