@@ -8,7 +8,7 @@ BLAS threads alone, so the same machine gives the same bits.
 import contextvars
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from typing import TypeVar
@@ -76,5 +76,8 @@ def run(tasks: list[Callable[[], Result]], pool: ThreadPoolExecutor | None) -> l
     with _share.among(len(tasks)):
         # NumPy's handling of overflow is part of the context: `np.errstate` holds in every part.
         others = [pool.submit(contextvars.copy_context().run, task) for task in tasks[1:]]
-        first = tasks[0]()
+        try:
+            first = tasks[0]()
+        finally:
+            wait(others)
         return [first, *(other.result() for other in others)]
