@@ -2,19 +2,18 @@
 
 What is different, and why (docs/performance.md has the measurements):
 
-- Gates lie in the order o, f, i, g: the three sigmoids are one block of rows, and so
-  are the three gates whose adjoints are multiples of dC.
+- Gates lie in the order g, f, i, o between C_prev and m: the three sigmoids are one block of
+  rows, and so are f and i, C_prev and g, and all that is a multiple of dC or of dh.
 - σ(a) = (1 + tanh(a/2))/2: with the rows of o, f and i halved once in W, a single
   tanh serves all four gates.
 - A token's column of W is looked up, or, in a small vocabulary, multiplied as one-hot
   rows of z. The bias rides along.
 - The local derivatives do not depend on what comes from later steps. They are formed
-  for a block of steps at once, which leaves six operations and one product in the
+  for a block of steps at once, which leaves four operations and one product in the
   loop. Adjoints overwrite the gates they belong to.
+- The loop's products are cut into a stack of small ones (`gemm.py`).
 - dW is one product for each block, while the block is still in the cache; so are the
   readout and its loss.
-
-Only gates, C and h are kept: m = tanh(C) is cheaper to form again than to store.
 """
 
 import numpy as np
@@ -22,8 +21,9 @@ from jaxtyping import Float
 
 from lstm_spec import Config, LayerParams
 from manual.fused_tape import FusedLayer, looks_up
+from manual.gemm import stacked
 
-ORDER = ("o", "f", "i", "g")
+ORDER = ("g", "f", "i", "o")
 
 Hidden = Float[np.ndarray, "hidden batch"]
 
@@ -71,21 +71,23 @@ def forward(
     p: FusedWeights, h: Hidden, C: Hidden, steps: int, tokens: np.ndarray | None, layer: FusedLayer
 ) -> None:
     """F1–F6 over the first steps; dense inputs or one-hot rows stand in z already."""
-    layer.z[0, : layer.hidden], layer.C[0] = h, C
-    tmp, column, half = layer.tmp, layer.column, layer.gates.dtype.type(0.5)
-    for t, (z, a, sigmoids, o, f, i, g, C_prev, C_t, h_t) in enumerate(layer.forward_steps[:steps]):
-        np.matmul(p.forward, z, out=a)  # F2
+    hidden, W = layer.hidden, stacked(p.forward, layer.forward_rows)
+    layer.z[0, :hidden], layer.C[0] = h, C
+    column, products, half = layer.column, layer.products[0], layer.z.dtype.type(0.5)
+    from_C, from_g = products[:hidden], products[hidden:]
+    for t in range(steps):
+        z, stack, a, sigmoids, C_prev_g, f_i, o, m, C_t, h_t = layer.forward_steps[t]
+        np.matmul(W, z, out=stack)  # F2
         if p.columns is not None and tokens is not None:
             p.columns.take(tokens[t], 1, out=column, mode="clip")
             np.add(a, column, out=a)  # F2
         np.tanh(a, out=a)
         np.multiply(sigmoids, half, out=sigmoids)
         np.add(sigmoids, half, out=sigmoids)  # F3
-        np.multiply(f, C_prev, out=C_t)
-        np.multiply(i, g, out=tmp)
-        np.add(C_t, tmp, out=C_t)  # F4
-        np.tanh(C_t, out=tmp)  # F5
-        np.multiply(o, tmp, out=h_t)  # F6
+        np.multiply(f_i, C_prev_g, out=products)
+        np.add(from_C, from_g, out=C_t)  # F4
+        np.tanh(C_t, out=m)  # F5
+        np.multiply(o, m, out=h_t)  # F6
 
 
 def blocks(time: int, size: int) -> list[tuple[int, int]]:
@@ -103,51 +105,49 @@ def backward_block(
     """B3–B8, B10 and B11 over a block of steps; leaves da where the gates were.
 
     `dh_out` is what reaches each h from outside the layer. `dx`, if wanted, receives
-    the gradient by the inputs. dC_next for the block before is left in `layer.dC`.
+    the gradient by the inputs. dC_next for the block before is left in C's place.
     """
     hidden, (start, end) = layer.hidden, steps
     _local_derivatives(steps, layer)
-    dC, spare, dh = layer.dC, layer.dC_spare, layer.dh
-    dz, dh_next = layer.dz, layer.dz[:hidden]
+    dC, dh, W = layer.dC, layer.dh, stacked(p.backward, layer.backward_rows)
+    dz, dz_stack, dh_next = layer.dz, layer.dz_stack, layer.dz[:hidden]
     for j in reversed(range(end - start)):
-        gates, f, da_o, da_rest = layer.gate_steps[start + j]
-        through_m, by_dh, by_dC = layer.local_steps[j]
+        da, through_m, dC_next, multiples_of_dC, multiples_of_dh = layer.backward_steps[start + j]
+        by_dC, by_dh = layer.local_steps[j]
         np.add(dh_next, dh_out[j], out=dh)  # B3
-        np.multiply(dh, through_m, out=spare)
-        np.add(dC, spare, out=dC)  # B5
-        np.multiply(dC, f, out=spare)  # B11, before da overwrites f
-        np.multiply(dh, by_dh, out=da_o)  # B4
-        np.multiply(by_dC, dC, out=da_rest)  # B8, B7, B6
-        dC, spare = spare, dC
-        np.matmul(p.backward, gates, out=dz)  # B10
+        np.multiply(by_dh, dh, out=multiples_of_dh)  # B4
+        np.add(dC_next, through_m, out=dC)  # B5
+        np.multiply(by_dC, dC, out=multiples_of_dC)  # B11, B6, B8, B7
+        np.matmul(W, da, out=dz_stack)  # B10
         if dx is not None:
             dx[j] = dz[hidden:]
-    layer.dC, layer.dC_spare = dC, spare
 
 
 def _local_derivatives(steps: tuple[int, int], layer: FusedLayer) -> None:
-    """What dh and dC are multiplied by, for a block of steps.
+    """What dC and dh are multiplied by, for a block of steps.
 
     In products that the forward pass knows: m ⊙ o(1−o) = h ⊙ (1−o), and
     o(1−m²) = o − h ⊙ m, i(1−g²) = i − (i ⊙ g) ⊙ g.
     """
     hidden, (start, end) = layer.hidden, steps
-    gates, local = layer.gates[start:end], layer.local[: end - start]
-    through_m, (m, product) = layer.through_m[: end - start], layer.scratch[:, : end - start]
-    h, C_prev, C = layer.h[start:end], layer.C[start:end], layer.C[start + 1 : end + 1]
-    o, f, i, g = (gates[:, k * hidden : (k + 1) * hidden] for k in range(4))
-    by_o, by_f, by_i, by_g = (local[:, k * hidden : (k + 1) * hidden] for k in range(4))
-    np.tanh(C, out=m)  # F5
-    np.multiply(h, m, out=through_m)
-    np.subtract(o, through_m, out=through_m)  # B5: o(1−m²)
-    np.subtract(1, gates[:, : 3 * hidden], out=local[:, : 3 * hidden])
+    rows, local, h = layer.steps[start:end], layer.local[: end - start], layer.h[start:end]
+    products = layer.products[: end - start]
+    from_f, from_g, by_f_i, by_o, through_m = _places(local, hidden)
+    np.multiply(rows[:, 2 * hidden : 4 * hidden], rows[:, : 2 * hidden], out=products)
+    np.copyto(from_f, rows[:, 2 * hidden : 3 * hidden])  # B11
+    np.subtract(1, rows[:, 2 * hidden : 5 * hidden], out=local[:, 2 * hidden : 5 * hidden])
+    np.multiply(by_f_i, products, out=by_f_i)  # B8: C_prev ⊙ f(1−f); B7: g ⊙ i(1−i)
+    np.multiply(products[:, hidden:], rows[:, hidden : 2 * hidden], out=from_g)
+    np.subtract(rows[:, 3 * hidden : 4 * hidden], from_g, out=from_g)  # B6: i(1−g²)
     np.multiply(by_o, h, out=by_o)  # B4: m ⊙ o(1−o)
-    np.multiply(f, C_prev, out=product)
-    np.multiply(by_f, product, out=by_f)  # B8: C_prev ⊙ f(1−f)
-    np.multiply(i, g, out=product)
-    np.multiply(by_i, product, out=by_i)  # B7: g ⊙ i(1−i)
-    np.multiply(product, g, out=product)
-    np.subtract(i, product, out=by_g)  # B6: i(1−g²)
+    np.multiply(h, rows[:, 5 * hidden :], out=through_m)
+    np.subtract(rows[:, 4 * hidden : 5 * hidden], through_m, out=through_m)  # B5: o(1−m²)
+
+
+def _places(local: np.ndarray, hidden: int) -> tuple[np.ndarray, ...]:
+    """Views of a block's local derivatives: f, g's, f's and i's, o's, and o(1−m²)."""
+    ends = (0, 1, 2, 4, 5, 6)
+    return tuple(local[:, a * hidden : b * hidden] for a, b in zip(ends, ends[1:], strict=False))
 
 
 def accumulate_block(

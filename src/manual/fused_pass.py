@@ -107,6 +107,7 @@ def _backward(
     for k in reversed(range(len(tape.layers))):
         layer = tape.layers[k]
         tokens = batch.tokens if layer.looks_up else None
+        layer.C[steps] = layer.dC
         for start, end in fused.blocks(steps, layer.block):
             dh = tape.dh[start:end]
             if k == top:
@@ -121,4 +122,5 @@ def _backward(
             if dx is not None and batch.dropout is not None:
                 dx *= batch.dropout[k - 1][start:end]  # B10
             fused.accumulate_block((start, end), tokens, layer, first=last and end == steps)
+        layer.dC[...] = layer.C[0]
     return nats

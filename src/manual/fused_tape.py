@@ -5,6 +5,7 @@ from jaxtyping import Float
 
 from lstm_spec import Batch, Config, State
 from manual.fused_readout import FusedReadout
+from manual.gemm import rows_at_once, stacked
 
 CACHE = 2**20  # bytes that the gates of a block of steps may take
 ONE_HOT = 32  # vocabularies up to this size are multiplied, larger ones looked up
@@ -25,6 +26,10 @@ def looks_up(config: Config, layer: int) -> bool:
 class FusedLayer:
     """What one layer keeps of a forward pass, and the scratch memory of its passes.
 
+    `steps (time + 1, 6*hidden, batch)` has for each step the rows C_prev, g, f, i, o, m: neighbours
+    are what one operation can treat together. The backward pass leaves dC_next, da_g, da_f, da_i,
+    da_o and scratch in their place; `local` has what they are multiples of, in the same order.
+
     The rows of z are h, then x (dense inputs or one-hot tokens) and a row of ones for
     the bias. Where tokens are looked up, z is h alone.
     """
@@ -42,32 +47,49 @@ class FusedLayer:
 
         self.z = empty(time + 1, hidden if self.looks_up else self.rows, batch)
         self.z[:, hidden:] = 1
-        self.gates, self.C = empty(time, 4 * hidden, batch), empty(time + 1, hidden, batch)
-        self.column = empty(4 * hidden, batch)
-        self.local, self.through_m = empty(block, 4 * hidden, batch), empty(block, hidden, batch)
-        self.scratch = empty(2, block, hidden, batch)
-        self.tmp, self.dh = empty(hidden, batch), empty(hidden, batch)
-        self.dC, self.dC_spare = empty(hidden, batch), empty(hidden, batch)
+        self.steps, self.local = empty(time + 1, 6 * hidden, batch), empty(block, 6 * hidden, batch)
+        self.column, self.products = empty(4 * hidden, batch), empty(block, 2 * hidden, batch)
+        self.dh, self.dC = empty(hidden, batch), empty(hidden, batch)
         self.dz = empty(hidden if self.reads_tokens else hidden + self.inputs, batch)
         self.da_block = empty(4 * hidden * block * batch)
         self.z_block = empty(self.rows * block * batch)
         self.dW, self.dW_block = empty(4 * hidden, self.rows), empty(4 * hidden, self.rows)
-
+        # The loop's two products: rows of W in each of a stack.
+        self.forward_rows = rows_at_once(4 * hidden, self.z.shape[1], batch)
+        self.backward_rows = rows_at_once(len(self.dz), 4 * hidden, batch)
+        self.dz_stack = stacked(self.dz, self.backward_rows)
         self.forward_steps = [self._forward_step(t) for t in range(time)]
-        self.gate_steps = [_gate_step(gates, hidden) for gates in self.gates]
-        self.local_steps = [self._local_step(j) for j in range(block)]
+        self.backward_steps = [self._backward_step(t) for t in range(time)]
+        self.local_steps = [self._by_dC_and_dh(local) for local in self.local]
 
     def _forward_step(self, t: int) -> tuple[np.ndarray, ...]:
-        """Views of step t: z, a, its sigmoids, o, f, i, g, C_prev, C, h."""
+        """Views of step t: z, a (as a stack, whole), σs, C_prev and g, f and i, o, m, C, h."""
+        C_prev_g, f_i, o_m = np.split(self.steps[t], 3)
         a, hidden = self.gates[t], self.hidden
-        gates = (a[k * hidden : (k + 1) * hidden] for k in range(4))
-        C = self.C[t : t + 2]
-        return (self.z[t], a, a[: 3 * hidden], *gates, *C, self.z[t + 1, :hidden])
+        C, h = self.steps[t + 1, :hidden], self.z[t + 1, :hidden]
+        stack, (o, m) = stacked(a, self.forward_rows), np.split(o_m, 2)
+        return self.z[t], stack, a, a[hidden:], C_prev_g, f_i, o, m, C, h
 
-    def _local_step(self, j: int) -> tuple[np.ndarray, ...]:
-        """Views of step j of a block: o(1−m²), and what dh and dC are multiplied by."""
-        local, shape = self.local[j], (3, self.hidden, self.local.shape[2])
-        return self.through_m[j], local[: self.hidden], local[self.hidden :].reshape(shape)
+    def _backward_step(self, t: int) -> tuple[np.ndarray, ...]:
+        """Views of step t: da, m's place, dC_next after it, and what multiples of dC and dh fill."""
+        rows, hidden = self.steps[t], self.hidden
+        C = self.steps[t + 1, :hidden]
+        return self.gates[t], rows[5 * hidden :], C, *self._by_dC_and_dh(rows)
+
+    def _by_dC_and_dh(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The four quantities that are multiples of dC, and the two that are multiples of dh."""
+        six = rows.reshape(6, self.hidden, rows.shape[1])
+        return six[:4], six[4:]
+
+    @property
+    def gates(self) -> Float[np.ndarray, "time 4*hidden batch"]:
+        """g, f, i, o at every step, or their pre-activations' adjoints."""
+        return self.steps[:-1, self.hidden : 5 * self.hidden]
+
+    @property
+    def C(self) -> Float[np.ndarray, "time+1 hidden batch"]:
+        """C before each step and after the last one; after a backward pass, dC_next."""
+        return self.steps[:, : self.hidden]
 
     @property
     def h(self) -> Float[np.ndarray, "time hidden batch"]:
@@ -78,12 +100,6 @@ class FusedLayer:
     def x(self) -> Float[np.ndarray, "time inputs batch"]:
         """Where a layer's dense inputs belong."""
         return self.z[:-1, self.hidden : -1]
-
-
-def _gate_step(gates: np.ndarray, hidden: int) -> tuple[np.ndarray, ...]:
-    """Views of one step's gates: all, f, and where da_o and da_f, da_i, da_g go."""
-    rest = gates[hidden:].reshape(3, hidden, gates.shape[1])
-    return gates, gates[hidden : 2 * hidden], gates[:hidden], rest
 
 
 class FusedTape:

@@ -32,6 +32,11 @@ def blas_threads() -> int:
     return _share.available or min((lib["num_threads"] for lib in _blas().info()), default=1)
 
 
+def blas_architecture() -> str:
+    """The processor that BLAS chose its kernels for, or an empty string."""
+    return next((lib.get("architecture", "") for lib in _blas().info()), "")
+
+
 def parts(hidden: int, batch: int) -> list[slice]:
     """The columns of each thread's part; one part where more do not pay."""
     number = min(blas_threads(), batch // NARROWEST)

@@ -1,0 +1,29 @@
+"""Matrix products cut so that OpenBLAS takes its quicker way through them.
+
+For each product OpenBLAS copies ("packs") both matrices, W included, at every time step. With
+AVX-512 it also has kernels that read them where they are, used up to 100³ multiplications. The
+rows of a product `W z` can be computed apart: as a stack of products that small they run at
+110 GFLOP/s and core, where one call reaches 70 to 95 (docs/performance.md).
+"""
+
+import numpy as np
+
+from manual import threads
+
+SMALL = 100**3  # multiplications up to which OpenBLAS packs nothing
+WITH_SMALL_KERNELS = ("SkylakeX", "Cooperlake", "SapphireRapids")
+FEWEST = 4  # rows of a product of the stack
+
+
+def rows_at_once(rows: int, inner: int, columns: int) -> int:
+    """How many rows of `W (rows, inner) @ z (inner, columns)` each product of a stack computes."""
+    if rows * inner * columns <= SMALL or not threads.blas_architecture() in WITH_SMALL_KERNELS:
+        return rows
+    fitting = SMALL // (inner * columns)
+    divisors = (r for r in range(min(rows, fitting), FEWEST - 1, -1) if rows % r == 0)
+    return next(divisors, rows)
+
+
+def stacked(array: np.ndarray, rows: int) -> np.ndarray:
+    """A view of `array` that `matmul` takes as a stack of products, so many rows each."""
+    return array.reshape(-1, rows, array.shape[1]) if rows < len(array) else array
