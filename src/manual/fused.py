@@ -21,7 +21,7 @@ from jaxtyping import Float
 
 from lstm_spec import Config, LayerParams
 from manual.fused_tape import FusedLayer, looks_up
-from manual.gemm import stacked
+from manual.gemm import matmul, stacked
 
 ORDER = ("g", "f", "i", "o")
 
@@ -90,9 +90,9 @@ def forward(
         np.multiply(o, m, out=h_t)  # F6
 
 
-def blocks(time: int, size: int) -> list[tuple[int, int]]:
+def blocks(start: int, end: int, size: int) -> list[tuple[int, int]]:
     """Beginnings and ends of blocks of steps, the last block first."""
-    return [(max(0, end - size), end) for end in range(time, 0, -size)]
+    return [(max(start, stop - size), stop) for stop in range(end, start, -size)]
 
 
 def backward_block(
@@ -150,30 +150,29 @@ def _places(local: np.ndarray, hidden: int) -> tuple[np.ndarray, ...]:
     return tuple(local[:, a * hidden : b * hidden] for a, b in zip(ends, ends[1:], strict=False))
 
 
-def accumulate_block(
-    steps: tuple[int, int], tokens: np.ndarray | None, layer: FusedLayer, first: bool
-) -> None:
-    """B9 for a block of steps: one product over its steps and sequences, added up in `dW`."""
+def transpose_block(steps: tuple[int, int], tokens: np.ndarray | None, layer: FusedLayer) -> None:
+    """z of a wide block's steps, and h after them, transposed: a row for each step and sequence."""
     start, end = steps
-    gates, z = layer.gates[start:end], layer.z[start:end]
-    columns = gates.shape[2] * (end - start)
-    da = layer.da_block[: gates.shape[1] * columns].reshape(gates.shape[1], columns)
-    z_block = layer.z_block[: layer.rows * columns].reshape(layer.rows, columns)
-    _copy_by_column(gates, da)
-    _copy_by_column(z, z_block[: z.shape[1]])
-    if layer.looks_up and tokens is not None:
-        z_block[layer.hidden :] = 0
-        z_block[-1] = 1
-        z_block[layer.hidden + tokens[start:end].ravel(), np.arange(columns)] = 1
-    np.matmul(da, z_block.T, out=layer.dW if first else layer.dW_block)  # B9
+    batch, rows = layer.z.shape[2], layer.z.shape[1]
+    zT = layer.zT[: (end - start + 1) * batch]
+    within = zT.reshape(end - start + 1, batch, -1)[:, :, :rows]
+    np.copyto(within, layer.z[start : end + 1].transpose(0, 2, 1))
+    if tokens is not None:
+        places = np.arange((end - start) * batch), layer.hidden + tokens[start:end].ravel()
+        zT[:, layer.hidden : -1] = 0
+        zT[places] = 1
+
+
+def accumulate_block(steps: tuple[int, int], layer: FusedLayer, first: bool) -> None:
+    """B9 for a wide block: one product over its steps and sequences, added up in `dW`."""
+    start, end = steps
+    gates = layer.gates[start:end]
+    number, rows, batch = gates.shape
+    da = layer.da[: rows * number * batch].reshape(rows, number * batch)
+    np.copyto(da.reshape(rows, number, batch), gates.transpose(1, 0, 2))
+    matmul(da, layer.zT[: number * batch], out=layer.dW if first else layer.dW_block)  # B9
     if not first:
         np.add(layer.dW, layer.dW_block, out=layer.dW)
-
-
-def _copy_by_column(array: np.ndarray, out: np.ndarray) -> None:
-    """`(steps, rows, batch)` into `(rows, steps * batch)`."""
-    steps, rows, batch = array.shape
-    np.copyto(out.reshape(rows, steps, batch), array.transpose(1, 0, 2))
 
 
 def gradients(layer: FusedLayer) -> LayerParams:

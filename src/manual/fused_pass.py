@@ -34,7 +34,7 @@ def forward(weights: list[FusedWeights], params: Params, batch: Batch, tape: Fus
         segment = _segment(batch, tape, start, end)
         state = _forward(weights, state, segment, tape)
         targets = model.targets_of(segment)
-        for a, b in fused.blocks(end - start, top.block):
+        for a, b in fused.blocks(0, end - start, top.wide):
             h, part = top.h[a:b], Targets(targets.ids[a:b], targets.mask[a:b])
             nats += tape.readout.block_loss(params.W_v, params.b_v, h, part)[0]
     return Passed(nats, state)
@@ -51,7 +51,7 @@ def forward_and_backward(
     for number, (start, end) in enumerate(tape.segments):
         tape.kept[number] = state
         final = state = _forward(weights, state, _segment(batch, tape, start, end), tape)
-    _begin_backward(batch, tape)
+    _begin_backward(params, batch, tape)
     for number, (start, end) in reversed(list(enumerate(tape.segments))):
         segment, last = _segment(batch, tape, start, end), number == len(tape.segments) - 1
         if not last:
@@ -83,13 +83,13 @@ def _forward(
     return tape.state(steps)
 
 
-def _begin_backward(batch: Batch, tape: FusedTape) -> None:
+def _begin_backward(params: Params, batch: Batch, tape: FusedTape) -> None:
     """What reaches each layer's final h and C; zero without cotangents."""
     _, on_h, on_C = batch.cotangents or (None, None, None)
     for k, layer in enumerate(tape.layers):
         layer.dz[: layer.hidden] = 0 if on_h is None else on_h[k]
         layer.dC[...] = 0 if on_C is None else on_C[k]
-    tape.readout.begin()
+    tape.readout.begin(params.W_v)
 
 
 def _backward(
@@ -106,21 +106,35 @@ def _backward(
     on_h = batch.cotangents and batch.cotangents.h
     for k in reversed(range(len(tape.layers))):
         layer = tape.layers[k]
-        tokens = batch.tokens if layer.looks_up else None
         layer.C[steps] = layer.dC
-        for start, end in fused.blocks(steps, layer.block):
+        for start, end in fused.blocks(0, steps, layer.wide):
+            fused.transpose_block((start, end), batch.tokens if layer.looks_up else None, layer)
             dh = tape.dh[start:end]
             if k == top:
-                part = Targets(targets.ids[start:end], targets.mask[start:end])
-                h = layer.h[start:end]
-                more, dh = tape.readout.block_backward(params.W_v, params.b_v, h, part, weight)
+                more, dh = _readout(params, (start, end), targets, weight, tape)
                 nats += more
             if on_h is not None:
                 dh = dh + on_h[k, start:end]  # B3
             dx = tape.dh[start:end] if k > 0 else None
-            fused.backward_block(weights[k], (start, end), dh, layer, dx)
+            for a, b in fused.blocks(start, end, layer.block):
+                part = slice(a - start, b - start)
+                fused.backward_block(weights[k], (a, b), dh[part], layer, None if dx is None else dx[part])
             if dx is not None and batch.dropout is not None:
                 dx *= batch.dropout[k - 1][start:end]  # B10
-            fused.accumulate_block((start, end), tokens, layer, first=last and end == steps)
+            fused.accumulate_block((start, end), layer, first=last and end == steps)
         layer.dC[...] = layer.C[0]
     return nats
+
+
+def _readout(
+    params: Params, steps: tuple[int, int], targets: Targets, weight: float, tape: FusedTape
+) -> tuple[np.floating, np.ndarray]:
+    """The readout of a wide block, up and back down; its summed nats, and dh of the top layer."""
+    start, end = steps
+    layer = tape.layers[-1]
+    batch = layer.z.shape[2]
+    hT = layer.zT[batch : (end - start + 1) * batch, : layer.hidden]
+    part = Targets(targets.ids[start:end], targets.mask[start:end])
+    return tape.readout.block_backward(
+        params.W_v, params.b_v, layer.h[start:end], hT, part, weight
+    )

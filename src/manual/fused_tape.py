@@ -8,14 +8,20 @@ from manual.fused_readout import FusedReadout
 from manual.gemm import rows_at_once, stacked
 
 CACHE = 2**20  # bytes that the gates of a block of steps may take
+WIDE = 512  # columns, at least, of the products that form gradients by weights
 ONE_HOT = 32  # vocabularies up to this size are multiplied, larger ones looked up
 
 
 def block_length(config: Config, time: int, batch: int) -> int:
-    """How many steps are worked on together: as many as the cache holds, evenly divided."""
+    """How many steps' local derivatives are formed together: what the cache holds, divided evenly."""
     step = 4 * config.hidden_size * batch * config.numpy_dtype.itemsize
     number = -(-time // max(1, CACHE // step))
     return -(-time // number)
+
+
+def wide_length(block: int, time: int, batch: int) -> int:
+    """How many steps go into one product for gradients by weights: some blocks."""
+    return min(time, block * -(-WIDE // (block * batch)))
 
 
 def looks_up(config: Config, layer: int) -> bool:
@@ -39,7 +45,7 @@ class FusedLayer:
         self.reads_tokens = layer == 0
         self.looks_up = looks_up(config, layer)
         hidden, block = self.hidden, block_length(config, time, batch)
-        self.block = block
+        self.block, self.wide = block, wide_length(block, time, batch)
         self.rows = hidden + self.inputs + 1
 
         def empty(*shape: int) -> np.ndarray:
@@ -51,8 +57,10 @@ class FusedLayer:
         self.column, self.products = empty(4 * hidden, batch), empty(block, 2 * hidden, batch)
         self.dh, self.dC = empty(hidden, batch), empty(hidden, batch)
         self.dz = empty(hidden if self.reads_tokens else hidden + self.inputs, batch)
-        self.da_block = empty(4 * hidden * block * batch)
-        self.z_block = empty(self.rows * block * batch)
+        # A wide block, columns of all its steps side by side: da as they are, z transposed.
+        self.da = empty(4 * hidden * self.wide * batch)
+        self.zT = empty((self.wide + 1) * batch, self.rows)
+        self.zT[:, -1] = 1
         self.dW, self.dW_block = empty(4 * hidden, self.rows), empty(4 * hidden, self.rows)
         # The loop's two products: rows of W in each of a stack.
         self.forward_rows = rows_at_once(4 * hidden, self.z.shape[1], batch)
@@ -117,7 +125,7 @@ class FusedTape:
         self.segments = [(start, min(start + steps, time)) for start in range(0, time, steps)]
         self.layers = [FusedLayer(config, k, steps, batch) for k in range(config.num_layers)]
         self.dh = np.empty((steps, config.hidden_size, batch), config.numpy_dtype)
-        self.readout = FusedReadout(config, self.layers[-1].block, batch)
+        self.readout = FusedReadout(config, self.layers[-1].wide, batch)
         state = (config.num_layers, config.hidden_size, batch)
         self.kept = np.empty((len(self.segments), 2, *state), config.numpy_dtype)
         self._zero = State(np.zeros(state, config.numpy_dtype), np.zeros(state, config.numpy_dtype))

@@ -6,6 +6,8 @@ rows of a product `W z` can be computed apart: as a stack of products that small
 110 GFLOP/s and core, where one call reaches 70 to 95 (docs/performance.md).
 """
 
+from functools import cache
+
 import numpy as np
 
 from manual import threads
@@ -17,11 +19,26 @@ FEWEST = 4  # rows of a product of the stack
 
 def rows_at_once(rows: int, inner: int, columns: int) -> int:
     """How many rows of `W (rows, inner) @ z (inner, columns)` each product of a stack computes."""
-    if rows * inner * columns <= SMALL or not threads.blas_architecture() in WITH_SMALL_KERNELS:
+    if rows * inner * columns <= SMALL or not _has_small_kernels():
         return rows
     fitting = SMALL // (inner * columns)
     divisors = (r for r in range(min(rows, fitting), FEWEST - 1, -1) if rows % r == 0)
     return next(divisors, rows)
+
+
+@cache
+def _has_small_kernels() -> bool:
+    return threads.blas_architecture() in WITH_SMALL_KERNELS
+
+
+def matmul(W: np.ndarray, z: np.ndarray, out: np.ndarray) -> None:
+    """`W @ z` into `out`, cut into a stack; z may be several matrices, `(n, inner, columns)`."""
+    rows = rows_at_once(*W.shape, z.shape[-1])
+    if rows == len(W):
+        np.matmul(W, z, out=out)
+        return
+    stack = out.reshape(*out.shape[:-2], -1, rows, out.shape[-1])
+    np.matmul(W.reshape(-1, rows, W.shape[1]), z[..., None, :, :], out=stack)
 
 
 def stacked(array: np.ndarray, rows: int) -> np.ndarray:
