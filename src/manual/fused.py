@@ -20,7 +20,8 @@ import numpy as np
 from jaxtyping import Float
 
 from lstm_spec import Config, LayerParams
-from manual.fused_tape import FusedLayer, looks_up
+from manual.by_token import add_by_token, transpose
+from manual.fused_tape import FusedLayer, looks_up, padded
 from manual.gemm import matmul, stacked
 
 ORDER = ("g", "f", "i", "o")
@@ -33,7 +34,7 @@ class FusedWeights:
 
     Attributes:
         forward: what z is multiplied by, rows of sigmoids halved.
-        columns: `(4*hidden, vocab)` for looking tokens up, bias included; or None.
+        rows: `(vocab, 4*hidden + padding)` for looking tokens up, bias included; or None.
         backward: Wᵀ of the rows of z that send gradients back, contiguous.
     """
 
@@ -43,9 +44,9 @@ class FusedWeights:
         def empty(*shape: int) -> np.ndarray:
             return np.empty(shape, config.numpy_dtype)
 
-        self.hidden, self.columns = hidden, None
+        self.hidden, self.rows = hidden, None
         if looks_up(config, layer):
-            self.forward, self.columns = empty(4 * hidden, hidden), empty(4 * hidden, inputs)
+            self.forward, self.rows = empty(4 * hidden, hidden), padded(config, inputs)
         else:
             self.forward = empty(4 * hidden, hidden + inputs + 1)
         self.backward = empty(hidden if layer == 0 else hidden + inputs, 4 * hidden)
@@ -55,16 +56,16 @@ def stack(p: LayerParams, out: FusedWeights) -> None:
     """Stack and scale a layer's weights."""
     hidden, sent = out.hidden, len(out.backward)
     for k, gate in enumerate(ORDER):
-        rows, scale = slice(k * hidden, (k + 1) * hidden), 1 if gate == "g" else 0.5
-        W, b = getattr(p, f"W_{gate}"), getattr(p, f"b_{gate}")[:, None]
-        out.backward[:, rows] = W[:, :sent].T
-        if out.columns is None:
-            np.multiply(W, scale, out=out.forward[rows, :-1])
-            np.multiply(b, scale, out=out.forward[rows, -1:])
+        place, scale = slice(k * hidden, (k + 1) * hidden), 1 if gate == "g" else 0.5
+        W, b = getattr(p, f"W_{gate}"), getattr(p, f"b_{gate}")
+        out.backward[:, place] = W[:, :sent].T
+        if out.rows is None:
+            np.multiply(W, scale, out=out.forward[place, :-1])
+            np.multiply(b, scale, out=out.forward[place, -1])
         else:
-            np.multiply(W[:, :hidden], scale, out=out.forward[rows])
-            np.add(W[:, hidden:], b, out=out.columns[rows])
-            out.columns[rows] *= scale
+            np.multiply(W[:, :hidden], scale, out=out.forward[place])
+            np.add(W[:, hidden:].T, b, out=out.rows[:, place])
+            out.rows[:, place] *= scale
 
 
 def forward(
@@ -73,14 +74,15 @@ def forward(
     """F1–F6 over the first steps; dense inputs or one-hot rows stand in z already."""
     hidden, W = layer.hidden, stacked(p.forward, layer.forward_rows)
     layer.z[0, :hidden], layer.C[0] = h, C
-    column, products, half = layer.column, layer.products[0], layer.z.dtype.type(0.5)
+    products, half = layer.products[0], layer.z.dtype.type(0.5)
     from_C, from_g = products[:hidden], products[hidden:]
     for t in range(steps):
+        if tokens is not None and t % layer.block == 0:
+            _look_up(p, tokens[t : min(t + layer.block, steps)], layer)
         z, stack, a, sigmoids, C_prev_g, f_i, o, m, C_t, h_t = layer.forward_steps[t]
         np.matmul(W, z, out=stack)  # F2
-        if p.columns is not None and tokens is not None:
-            p.columns.take(tokens[t], 1, out=column, mode="clip")
-            np.add(a, column, out=a)  # F2
+        if tokens is not None:
+            np.add(a, layer.from_x[t % layer.block], out=a)  # F2
         np.tanh(a, out=a)
         np.multiply(sigmoids, half, out=sigmoids)
         np.add(sigmoids, half, out=sigmoids)  # F3
@@ -88,6 +90,14 @@ def forward(
         np.add(from_C, from_g, out=C_t)  # F4
         np.tanh(C_t, out=m)  # F5
         np.multiply(o, m, out=h_t)  # F6
+
+
+def _look_up(p: FusedWeights, tokens: np.ndarray, layer: FusedLayer) -> None:
+    """The tokens' part of `a`, for a block of steps, bias included."""
+    rows = layer.daT[: tokens.size]
+    p.rows.take(tokens.ravel(), 0, out=rows, mode="clip")
+    rows = rows.reshape(*tokens.shape, -1)[:, :, : 4 * layer.hidden]
+    np.copyto(layer.from_x[: len(tokens)], rows.transpose(0, 2, 1))
 
 
 def blocks(start: int, end: int, size: int) -> list[tuple[int, int]]:
@@ -150,34 +160,46 @@ def _places(local: np.ndarray, hidden: int) -> tuple[np.ndarray, ...]:
     return tuple(local[:, a * hidden : b * hidden] for a, b in zip(ends, ends[1:], strict=False))
 
 
-def transpose_block(steps: tuple[int, int], tokens: np.ndarray | None, layer: FusedLayer) -> None:
+def transpose_block(steps: tuple[int, int], layer: FusedLayer) -> None:
     """z of a wide block's steps, and h after them, transposed: a row for each step and sequence."""
     start, end = steps
-    batch, rows = layer.z.shape[2], layer.z.shape[1]
-    zT = layer.zT[: (end - start + 1) * batch]
-    within = zT.reshape(end - start + 1, batch, -1)[:, :, :rows]
-    np.copyto(within, layer.z[start : end + 1].transpose(0, 2, 1))
-    if tokens is not None:
-        places = np.arange((end - start) * batch), layer.hidden + tokens[start:end].ravel()
-        zT[:, layer.hidden : -1] = 0
-        zT[places] = 1
+    zT = layer.zT[: (end - start + 1) * layer.z.shape[2]]
+    transpose(layer.z[start : end + 1], zT.reshape(end - start + 1, -1, zT.shape[1]))
 
 
-def accumulate_block(steps: tuple[int, int], layer: FusedLayer, first: bool) -> None:
+def accumulate_block(
+    steps: tuple[int, int], tokens: np.ndarray | None, layer: FusedLayer, first: bool
+) -> None:
     """B9 for a wide block: one product over its steps and sequences, added up in `dW`."""
     start, end = steps
     gates = layer.gates[start:end]
     number, rows, batch = gates.shape
-    da = layer.da[: rows * number * batch].reshape(rows, number * batch)
-    np.copyto(da.reshape(rows, number, batch), gates.transpose(1, 0, 2))
-    matmul(da, layer.zT[: number * batch], out=layer.dW if first else layer.dW_block)  # B9
+    n, into = number * batch, layer.dW if first else layer.dW_block
+    if tokens is None:
+        da = layer.da[: rows * n].reshape(rows, n)
+        np.copyto(da.reshape(rows, number, batch), gates.transpose(1, 0, 2))
+        matmul(da, layer.zT[:n], out=into)  # B9
+    else:
+        daT = layer.daT[:n]
+        transpose(gates, daT.reshape(number, batch, -1))
+        np.matmul(daT[:, :rows].T, layer.zT[:n], out=into)  # B9
+        if first:
+            layer.dW_xT[...] = 0
+        add_by_token(daT, tokens[start:end].ravel(), layer.dW_xT)  # B9
     if not first:
         np.add(layer.dW, layer.dW_block, out=layer.dW)
 
 
 def gradients(layer: FusedLayer) -> LayerParams:
     """The layer's gradients out of `dW`, in the order of the tree, as arrays of their own."""
-    parts = dict(zip(ORDER, np.split(layer.dW, 4), strict=True))
-    weights = {f"W_{gate}": part[:, :-1].copy() for gate, part in parts.items()}
-    biases = {f"b_{gate}": part[:, -1].copy() for gate, part in parts.items()}
-    return LayerParams(**weights, **biases)
+    hidden, found = layer.hidden, {}
+    for k, gate in enumerate(ORDER):
+        rows = slice(k * hidden, (k + 1) * hidden)
+        if layer.looks_up:  # every step reads one token, so their sums add up to db
+            by_token = layer.dW_xT[:, rows]
+            found[f"W_{gate}"] = np.concatenate([layer.dW[rows], by_token.T], axis=1)
+            found[f"b_{gate}"] = by_token.sum(axis=0)
+        else:
+            found[f"W_{gate}"] = layer.dW[rows, :-1].copy()
+            found[f"b_{gate}"] = layer.dW[rows, -1].copy()
+    return LayerParams(**found)

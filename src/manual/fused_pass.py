@@ -108,7 +108,7 @@ def _backward(
         layer = tape.layers[k]
         layer.C[steps] = layer.dC
         for start, end in fused.blocks(0, steps, layer.wide):
-            fused.transpose_block((start, end), batch.tokens if layer.looks_up else None, layer)
+            fused.transpose_block((start, end), layer)
             dh = tape.dh[start:end]
             if k == top:
                 more, dh = _readout(params, (start, end), targets, weight, tape)
@@ -121,7 +121,8 @@ def _backward(
                 fused.backward_block(weights[k], (a, b), dh[part], layer, None if dx is None else dx[part])
             if dx is not None and batch.dropout is not None:
                 dx *= batch.dropout[k - 1][start:end]  # B10
-            fused.accumulate_block((start, end), layer, first=last and end == steps)
+            tokens = batch.tokens if layer.looks_up else None
+            fused.accumulate_block((start, end), tokens, layer, first=last and end == steps)
         layer.dC[...] = layer.C[0]
     return nats
 

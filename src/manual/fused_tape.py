@@ -8,7 +8,8 @@ from manual.fused_readout import FusedReadout
 from manual.gemm import rows_at_once, stacked
 
 CACHE = 2**20  # bytes that the gates of a block of steps may take
-WIDE = 512  # columns, at least, of the products that form gradients by weights
+WIDE = 256  # columns, at least, of the products that form gradients by weights
+PADDING = 16  # columns
 ONE_HOT = 32  # vocabularies up to this size are multiplied, larger ones looked up
 
 
@@ -29,6 +30,11 @@ def looks_up(config: Config, layer: int) -> bool:
     return layer == 0 and config.vocab_size > ONE_HOT
 
 
+def padded(config: Config, rows: int) -> np.ndarray:
+    """`(rows, 4*hidden)` and a little more: a power of two apart, all would share one cache set."""
+    return np.zeros((rows, 4 * config.hidden_size + PADDING), config.numpy_dtype)
+
+
 class FusedLayer:
     """What one layer keeps of a forward pass, and the scratch memory of its passes.
 
@@ -46,28 +52,31 @@ class FusedLayer:
         self.looks_up = looks_up(config, layer)
         hidden, block = self.hidden, block_length(config, time, batch)
         self.block, self.wide = block, wide_length(block, time, batch)
-        self.rows = hidden + self.inputs + 1
 
         def empty(*shape: int) -> np.ndarray:
             return np.empty(shape, config.numpy_dtype)
 
-        self.z = empty(time + 1, hidden if self.looks_up else self.rows, batch)
+        self.z = empty(time + 1, hidden if self.looks_up else hidden + self.inputs + 1, batch)
         self.z[:, hidden:] = 1
         self.steps, self.local = empty(time + 1, 6 * hidden, batch), empty(block, 6 * hidden, batch)
-        self.column, self.products = empty(4 * hidden, batch), empty(block, 2 * hidden, batch)
+        self.products = empty(block, 2 * hidden, batch)
         self.dh, self.dC = empty(hidden, batch), empty(hidden, batch)
         self.dz = empty(hidden if self.reads_tokens else hidden + self.inputs, batch)
-        # A wide block, columns of all its steps side by side: da as they are, z transposed.
-        self.da = empty(4 * hidden * self.wide * batch)
-        self.zT = empty((self.wide + 1) * batch, self.rows)
-        self.zT[:, -1] = 1
-        self.dW, self.dW_block = empty(4 * hidden, self.rows), empty(4 * hidden, self.rows)
+        # A wide block's steps and sequences side by side; da as it is or transposed, z transposed.
+        n = self.wide * batch
+        self.da = empty(0 if self.looks_up else 4 * hidden * n)
+        self.daT = padded(config, n if self.looks_up else 0)
+        self.zT = empty(n + batch, self.z.shape[1])
+        self.dW, self.dW_block = (empty(4 * hidden, self.z.shape[1]) for _ in range(2))
+        self.dW_xT = padded(config, self.inputs if self.looks_up else 0)
         # The loop's two products: rows of W in each of a stack.
         self.forward_rows = rows_at_once(4 * hidden, self.z.shape[1], batch)
         self.backward_rows = rows_at_once(len(self.dz), 4 * hidden, batch)
         self.dz_stack = stacked(self.dz, self.backward_rows)
         self.forward_steps = [self._forward_step(t) for t in range(time)]
         self.backward_steps = [self._backward_step(t) for t in range(time)]
+        # Not needed at the same time: what looked-up tokens contribute, and local derivatives.
+        self.from_x = self.local[:, : 4 * hidden]
         self.local_steps = [self._by_dC_and_dh(local) for local in self.local]
 
     def _forward_step(self, t: int) -> tuple[np.ndarray, ...]:
@@ -144,4 +153,5 @@ class FusedTape:
     def gradients(self) -> list[np.ndarray]:
         """The sums that a backward pass leaves, in this module's order."""
         readout = self.readout
-        return [*(layer.dW for layer in self.layers), readout.dW_v, readout.db_v]
+        bottom = self.layers[0]
+        return [bottom.dW_xT, *(layer.dW for layer in self.layers), readout.dW_v, readout.db_v]

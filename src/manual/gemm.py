@@ -14,15 +14,16 @@ from manual import threads
 
 SMALL = 100**3  # multiplications up to which OpenBLAS packs nothing
 WITH_SMALL_KERNELS = ("SkylakeX", "Cooperlake", "SapphireRapids")
-FEWEST = 4  # rows of a product of the stack
+FEWEST = 8  # rows of a product of the stack, or half as many if its columns fill vectors
+VECTOR = 16
 
 
 def rows_at_once(rows: int, inner: int, columns: int) -> int:
     """How many rows of `W (rows, inner) @ z (inner, columns)` each product of a stack computes."""
     if rows * inner * columns <= SMALL or not _has_small_kernels():
         return rows
-    fitting = SMALL // (inner * columns)
-    divisors = (r for r in range(min(rows, fitting), FEWEST - 1, -1) if rows % r == 0)
+    fitting, fewest = SMALL // (inner * columns), FEWEST // (2 if columns % VECTOR == 0 else 1)
+    divisors = (r for r in range(min(rows, fitting), fewest - 1, -1) if rows % r == 0)
     return next(divisors, rows)
 
 
