@@ -22,7 +22,7 @@ from jaxtyping import Float
 from lstm_spec import Config, LayerParams
 from manual.by_token import add_by_token, transpose
 from manual.fused_tape import FusedLayer, looks_up, padded
-from manual.gemm import matmul, stacked
+from manual.gemm import matmul
 
 ORDER = ("g", "f", "i", "o")
 
@@ -58,13 +58,14 @@ def stack(p: LayerParams, out: FusedWeights) -> None:
     for k, gate in enumerate(ORDER):
         place, scale = slice(k * hidden, (k + 1) * hidden), 1 if gate == "g" else 0.5
         W, b = getattr(p, f"W_{gate}"), getattr(p, f"b_{gate}")
-        out.backward[:, place] = W[:, :sent].T
+        transpose(W[None, :, :sent], out.backward[None, :, place])
         if out.rows is None:
             np.multiply(W, scale, out=out.forward[place, :-1])
             np.multiply(b, scale, out=out.forward[place, -1])
         else:
             np.multiply(W[:, :hidden], scale, out=out.forward[place])
-            np.add(W[:, hidden:].T, b, out=out.rows[:, place])
+            transpose(W[None, :, hidden:], out.rows[None, :, place])
+            out.rows[:, place] += b
             out.rows[:, place] *= scale
 
 
@@ -72,15 +73,16 @@ def forward(
     p: FusedWeights, h: Hidden, C: Hidden, steps: int, tokens: np.ndarray | None, layer: FusedLayer
 ) -> None:
     """F1–F6 over the first steps; dense inputs or one-hot rows stand in z already."""
-    hidden, W = layer.hidden, stacked(p.forward, layer.forward_rows)
+    hidden, product = layer.hidden, layer.forward_product.run
+    W = layer.forward_product.of_W(p.forward)
     layer.z[0, :hidden], layer.C[0] = h, C
-    products, half = layer.products[0], layer.z.dtype.type(0.5)
+    products, half = layer.products[0], np.array(0.5, layer.z.dtype)  # quicker than a scalar
     from_C, from_g = products[:hidden], products[hidden:]
     for t in range(steps):
         if tokens is not None and t % layer.block == 0:
             _look_up(p, tokens[t : min(t + layer.block, steps)], layer)
-        z, stack, a, sigmoids, C_prev_g, f_i, o, m, C_t, h_t = layer.forward_steps[t]
-        np.matmul(W, z, out=stack)  # F2
+        z, out, a, sigmoids, C_prev_g, f_i, o, m, C_t, h_t = layer.forward_steps[t]
+        product(W, z, out=out)  # F2
         if tokens is not None:
             np.add(a, layer.from_x[t % layer.block], out=a)  # F2
         np.tanh(a, out=a)
@@ -119,8 +121,8 @@ def backward_block(
     """
     hidden, (start, end) = layer.hidden, steps
     _local_derivatives(steps, layer)
-    dC, dh, W = layer.dC, layer.dh, stacked(p.backward, layer.backward_rows)
-    dz, dz_stack, dh_next = layer.dz, layer.dz_stack, layer.dz[:hidden]
+    dC, dh, dz_out, dh_next = layer.dC, layer.dh, layer.dz_out, layer.dz[:hidden]
+    product, W = layer.backward_product.run, layer.backward_product.of_W(p.backward)
     for j in reversed(range(end - start)):
         da, through_m, dC_next, multiples_of_dC, multiples_of_dh = layer.backward_steps[start + j]
         by_dC, by_dh = layer.local_steps[j]
@@ -128,9 +130,9 @@ def backward_block(
         np.multiply(by_dh, dh, out=multiples_of_dh)  # B4
         np.add(dC_next, through_m, out=dC)  # B5
         np.multiply(by_dC, dC, out=multiples_of_dC)  # B11, B6, B8, B7
-        np.matmul(W, da, out=dz_stack)  # B10
+        product(W, da, out=dz_out)  # B10
         if dx is not None:
-            dx[j] = dz[hidden:]
+            dx[j] = layer.dz[hidden:]
 
 
 def _local_derivatives(steps: tuple[int, int], layer: FusedLayer) -> None:

@@ -5,7 +5,7 @@ from jaxtyping import Float
 
 from lstm_spec import Batch, Config, State
 from manual.fused_readout import FusedReadout
-from manual.gemm import rows_at_once, stacked
+from manual.gemm import Product
 
 CACHE = 2**20  # bytes that the gates of a block of steps may take
 WIDE = 256  # columns, at least, of the products that form gradients by weights
@@ -69,10 +69,9 @@ class FusedLayer:
         self.zT = empty(n + batch, self.z.shape[1])
         self.dW, self.dW_block = (empty(4 * hidden, self.z.shape[1]) for _ in range(2))
         self.dW_xT = padded(config, self.inputs if self.looks_up else 0)
-        # The loop's two products: rows of W in each of a stack.
-        self.forward_rows = rows_at_once(4 * hidden, self.z.shape[1], batch)
-        self.backward_rows = rows_at_once(len(self.dz), 4 * hidden, batch)
-        self.dz_stack = stacked(self.dz, self.backward_rows)
+        self.forward_product = Product(4 * hidden, self.z.shape[1], batch, self.z.dtype)
+        self.backward_product = Product(len(self.dz), 4 * hidden, batch, self.z.dtype)
+        self.dz_out = self.backward_product.of_out(self.dz)
         self.forward_steps = [self._forward_step(t) for t in range(time)]
         self.backward_steps = [self._backward_step(t) for t in range(time)]
         # Not needed at the same time: what looked-up tokens contribute, and local derivatives.
@@ -80,18 +79,20 @@ class FusedLayer:
         self.local_steps = [self._by_dC_and_dh(local) for local in self.local]
 
     def _forward_step(self, t: int) -> tuple[np.ndarray, ...]:
-        """Views of step t: z, a (as a stack, whole), σs, C_prev and g, f and i, o, m, C, h."""
+        """Views of step t: z and a for the product, a, σs, C_prev and g, f and i, o, m, C, h."""
         C_prev_g, f_i, o_m = np.split(self.steps[t], 3)
         a, hidden = self.gates[t], self.hidden
         C, h = self.steps[t + 1, :hidden], self.z[t + 1, :hidden]
-        stack, (o, m) = stacked(a, self.forward_rows), np.split(o_m, 2)
-        return self.z[t], stack, a, a[hidden:], C_prev_g, f_i, o, m, C, h
+        product, (o, m) = self.forward_product, np.split(o_m, 2)
+        z, out = product.of_z(self.z[t]), product.of_out(a)
+        return z, out, a, a[hidden:], C_prev_g, f_i, o, m, C, h
 
     def _backward_step(self, t: int) -> tuple[np.ndarray, ...]:
-        """Views of step t: da, m's place, dC_next after it, and what multiples of dC and dh fill."""
+        """Views of step t: da for the product, m's place, dC_next after it, and what multiples of dC and dh fill."""
         rows, hidden = self.steps[t], self.hidden
         C = self.steps[t + 1, :hidden]
-        return self.gates[t], rows[5 * hidden :], C, *self._by_dC_and_dh(rows)
+        da = self.backward_product.of_z(self.gates[t])
+        return da, rows[5 * hidden :], C, *self._by_dC_and_dh(rows)
 
     def _by_dC_and_dh(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The four quantities that are multiples of dC, and the two that are multiples of dh."""

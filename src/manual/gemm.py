@@ -42,6 +42,45 @@ def matmul(W: np.ndarray, z: np.ndarray, out: np.ndarray) -> None:
     np.matmul(W.reshape(-1, rows, W.shape[1]), z[..., None, :, :], out=stack)
 
 
-def stacked(array: np.ndarray, rows: int) -> np.ndarray:
-    """A view of `array` that `matmul` takes as a stack of products, so many rows each."""
-    return array.reshape(-1, rows, array.shape[1]) if rows < len(array) else array
+class Product:
+    """`W (rows, inner) @ z (inner, columns)` for matrices of one shape, cut once and for all.
+
+    Where no row of W fits a small product, the inner dimension is cut as well and the parts
+    are added up.
+
+    Attributes:
+        run: `run(W, z, out=out)` on views that `of_W`, `of_z` and `of_out` made.
+    """
+
+    def __init__(self, rows: int, inner: int, columns: int, dtype: np.dtype) -> None:
+        self._inner, self._parts = inner, 1
+        self._rows = rows_at_once(rows, inner, columns)
+        cut = [p for p in (2, 4) if inner % p == 0 and rows_at_once(rows, inner // p, columns) < rows]
+        if self._rows == rows and rows * inner * columns > SMALL and cut:
+            self._parts = cut[0]
+            self._rows = rows_at_once(rows, inner // self._parts, columns)
+        self._stack = rows // self._rows
+        shape = (self._parts, self._stack, self._rows, columns)
+        self._sums = np.empty(shape if self._parts > 1 else 0, dtype)
+        self.run = self._in_parts if self._parts > 1 else np.matmul if self._stack > 1 else np.dot
+
+    def _in_parts(self, W: np.ndarray, z: np.ndarray, out: np.ndarray) -> None:
+        np.matmul(W, z, out=self._sums)
+        np.add.reduce(self._sums, axis=0, out=out)
+
+    def of_W(self, W: np.ndarray) -> np.ndarray:
+        """W as `run` takes it."""
+        if self._parts > 1:
+            cut = W.reshape(self._stack, self._rows, self._parts, -1)
+            return cut.transpose(2, 0, 1, 3)
+        return self.of_out(W)
+
+    def of_z(self, z: np.ndarray) -> np.ndarray:
+        """z as `run` takes it."""
+        if self._parts > 1:
+            return z.reshape(self._parts, 1, self._inner // self._parts, -1)
+        return z
+
+    def of_out(self, out: np.ndarray) -> np.ndarray:
+        """`out` as `run` takes it."""
+        return out.reshape(self._stack, self._rows, -1) if self._stack > 1 else out
