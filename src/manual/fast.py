@@ -60,7 +60,7 @@ def loss_and_grads(
 def _weights(params: Params, work: Workspace) -> list[FusedWeights]:
     """Every layer's weights, stacked and scaled into the workspace's arrays."""
     for p, weights in zip(params.layers, work.weights, strict=True):
-        fused.stack(p, weights)
+        weights.fill(p)
     return work.weights
 
 

@@ -2,104 +2,95 @@
 
 What is different, and why (docs/performance.md has the measurements):
 
-- Gates lie in the order g, f, i, o between C_prev and m: the three sigmoids are one block of
-  rows, and so are f and i, C_prev and g, and all that is a multiple of dC or of dh.
-- σ(a) = (1 + tanh(a/2))/2: with the rows of o, f and i halved once in W, a single
-  tanh serves all four gates.
-- A token's column of W is looked up, or, in a small vocabulary, multiplied as one-hot
-  rows of z. The bias rides along.
-- The local derivatives do not depend on what comes from later steps. They are formed
-  for a block of steps at once, which leaves four operations and one product in the
-  loop. Adjoints overwrite the gates they belong to.
-- The loop's products are cut into a stack of small ones (`gemm.py`).
-- dW is one product for each block, while the block is still in the cache; so are the
-  readout and its loss.
+- Gates lie in the order g, f, i, o between C_prev and m: the three sigmoids are neighbours, and
+  so are f and i, C_prev and g, and all that is a multiple of dC or of dh.
+- σ(a) = (1 + tanh(a/2))/2: with the weights of f, i and o halved once, a single tanh serves all
+  four gates.
+- A token's row of weights is looked up, or, in a small vocabulary, multiplied as a one-hot part
+  of z. The bias rides along. Its gradient is a sum by token.
+- The local derivatives do not depend on what comes from later steps. They are formed for a
+  block of steps at once, which leaves four operations and one product in the loop. Adjoints
+  overwrite the gates they belong to.
+- dW is one product for some blocks, while they are still in the cache; so are the readout and
+  its loss.
+- Arrays are batch-major, and the loop's products are cut into small pieces (`gemm.py`).
 """
 
 import numpy as np
 from jaxtyping import Float
 
 from lstm_spec import Config, LayerParams
-from manual.by_token import add_by_token, transpose
-from manual.fused_tape import FusedLayer, looks_up, padded
-from manual.gemm import matmul
+from manual.by_token import add_by_token
+from manual.fused_tape import FusedLayer, looks_up, products
 
 ORDER = ("g", "f", "i", "o")
-
-Hidden = Float[np.ndarray, "hidden batch"]
 
 
 class FusedWeights:
     """One layer's weights, in this module's order and scaling.
 
     Attributes:
-        forward: what z is multiplied by, rows of sigmoids halved.
-        rows: `(vocab, 4*hidden + padding)` for looking tokens up, bias included; or None.
-        backward: Wᵀ of the rows of z that send gradients back, contiguous.
+        forward, backward: what z and da are multiplied by, as their `Product` takes them.
+        rows: `(4, vocab, hidden)` for looking tokens up, bias included; or None.
     """
 
-    def __init__(self, config: Config, layer: int) -> None:
-        hidden, inputs = config.hidden_size, config.input_size(layer)
+    def __init__(self, config: Config, layer: int, batch: int) -> None:
+        dtype, shape = config.numpy_dtype, (4, config.input_size(layer), config.hidden_size)
+        self.hidden, self.sent = config.hidden_size, config.input_size(layer) if layer else 0
+        self.into_a, self.into_dz = products(config, layer, batch, flat=batch == 1)
+        self.forward = self.into_a.new_weights(dtype)
+        self.backward = self.into_dz.new_weights(dtype)
+        self.rows = np.empty(shape, dtype) if looks_up(config, layer) else None
 
-        def empty(*shape: int) -> np.ndarray:
-            return np.empty(shape, config.numpy_dtype)
-
-        self.hidden, self.rows = hidden, None
-        if looks_up(config, layer):
-            self.forward, self.rows = empty(4 * hidden, hidden), padded(config, inputs)
-        else:
-            self.forward = empty(4 * hidden, hidden + inputs + 1)
-        self.backward = empty(hidden if layer == 0 else hidden + inputs, 4 * hidden)
-
-
-def stack(p: LayerParams, out: FusedWeights) -> None:
-    """Stack and scale a layer's weights."""
-    hidden, sent = out.hidden, len(out.backward)
-    for k, gate in enumerate(ORDER):
-        place, scale = slice(k * hidden, (k + 1) * hidden), 1 if gate == "g" else 0.5
-        W, b = getattr(p, f"W_{gate}"), getattr(p, f"b_{gate}")
-        transpose(W[None, :, :sent], out.backward[None, :, place])
-        if out.rows is None:
-            np.multiply(W, scale, out=out.forward[place, :-1])
-            np.multiply(b, scale, out=out.forward[place, -1])
-        else:
-            np.multiply(W[:, :hidden], scale, out=out.forward[place])
-            transpose(W[None, :, hidden:], out.rows[None, :, place])
-            out.rows[:, place] += b
-            out.rows[:, place] *= scale
+    def fill(self, p: LayerParams) -> None:
+        """Stack and scale a layer's weights."""
+        hidden = self.hidden
+        for k, gate in enumerate(ORDER):
+            W, b = getattr(p, f"W_{gate}"), getattr(p, f"b_{gate}")
+            scale = 1 if gate == "g" else 0.5
+            self.into_dz.put(self.backward, k, slice(None), W[:, : hidden + self.sent])
+            if self.rows is None:
+                both = np.concatenate([W.T, b[None]])
+                self.into_a.put(self.forward, k, slice(None), both * W.dtype.type(scale))
+            else:
+                place = self.into_a.put(self.forward, k, slice(None), W[:, :hidden].T)
+                np.multiply(place, scale, out=place)
+                np.add(W[:, hidden:].T, b, out=self.rows[k])
+                np.multiply(self.rows[k], scale, out=self.rows[k])
 
 
 def forward(
-    p: FusedWeights, h: Hidden, C: Hidden, steps: int, tokens: np.ndarray | None, layer: FusedLayer
+    p: FusedWeights, steps: tuple[int, int], tokens: np.ndarray | None, layer: FusedLayer
 ) -> None:
-    """F1–F6 over the first steps; dense inputs or one-hot rows stand in z already."""
-    hidden, product = layer.hidden, layer.forward_product.run
-    W = layer.forward_product.of_W(p.forward)
-    layer.z[0, :hidden], layer.C[0] = h, C
-    products, half = layer.products[0], np.array(0.5, layer.z.dtype)  # quicker than a scalar
-    from_C, from_g = products[:hidden], products[hidden:]
-    for t in range(steps):
-        if tokens is not None and t % layer.block == 0:
-            _look_up(p, tokens[t : min(t + layer.block, steps)], layer)
-        z, out, a, sigmoids, C_prev_g, f_i, o, m, C_t, h_t = layer.forward_steps[t]
-        product(W, z, out=out)  # F2
+    """F1–F6 over some steps; the state before them and dense or one-hot inputs stand in place."""
+    (start, end), block, batch = steps, layer.block, layer.batch
+    product, W = layer.forward_product.multiply, p.forward
+    half = np.array(0.5, layer.z.dtype)  # quicker than a scalar
+    both, from_x = layer.products[0], layer.from_x
+    from_C, from_g = both
+    for t in range(start, end):
+        z, out, a, sigmoids, C_prev_g, f_i, o, m, C, h = layer.forward_steps[t]
+        product(z, W, out=out)  # F2
         if tokens is not None:
-            np.add(a, layer.from_x[t % layer.block], out=a)  # F2
+            j = (t - start) % block
+            if j == 0:
+                from_x = _look_up(p, tokens[t : min(t + block, end)], layer)
+            np.add(a, from_x[:, j * batch : (j + 1) * batch], out=a)  # F2
         np.tanh(a, out=a)
         np.multiply(sigmoids, half, out=sigmoids)
         np.add(sigmoids, half, out=sigmoids)  # F3
-        np.multiply(f_i, C_prev_g, out=products)
-        np.add(from_C, from_g, out=C_t)  # F4
-        np.tanh(C_t, out=m)  # F5
-        np.multiply(o, m, out=h_t)  # F6
+        np.multiply(f_i, C_prev_g, out=both)
+        np.add(from_C, from_g, out=C)  # F4
+        np.tanh(C, out=m)  # F5
+        np.multiply(o, m, out=h)  # F6
 
 
-def _look_up(p: FusedWeights, tokens: np.ndarray, layer: FusedLayer) -> None:
-    """The tokens' part of `a`, for a block of steps, bias included."""
-    rows = layer.daT[: tokens.size]
-    p.rows.take(tokens.ravel(), 0, out=rows, mode="clip")
-    rows = rows.reshape(*tokens.shape, -1)[:, :, : 4 * layer.hidden]
-    np.copyto(layer.from_x[: len(tokens)], rows.transpose(0, 2, 1))
+def _look_up(p: FusedWeights, tokens: np.ndarray, layer: FusedLayer) -> np.ndarray:
+    """The tokens' part of `a`, `(4, steps*batch, hidden)`, bias included."""
+    shape = 4, tokens.size, layer.hidden
+    out = layer.from_x[: 4 * tokens.size * layer.hidden].reshape(shape)
+    assert p.rows is not None
+    return p.rows.take(tokens.ravel(), 1, out=out, mode="clip")
 
 
 def blocks(start: int, end: int, size: int) -> list[tuple[int, int]]:
@@ -110,9 +101,9 @@ def blocks(start: int, end: int, size: int) -> list[tuple[int, int]]:
 def backward_block(
     p: FusedWeights,
     steps: tuple[int, int],
-    dh_out: Float[np.ndarray, "steps hidden batch"],
+    dh_out: Float[np.ndarray, "steps batch hidden"],
     layer: FusedLayer,
-    dx: Float[np.ndarray, "steps inputs batch"] | None,
+    dx: Float[np.ndarray, "steps batch inputs"] | None,
 ) -> None:
     """B3–B8, B10 and B11 over a block of steps; leaves da where the gates were.
 
@@ -121,8 +112,8 @@ def backward_block(
     """
     hidden, (start, end) = layer.hidden, steps
     _local_derivatives(steps, layer)
-    dC, dh, dz_out, dh_next = layer.dC, layer.dh, layer.dz_out, layer.dz[:hidden]
-    product, W = layer.backward_product.run, layer.backward_product.of_W(p.backward)
+    dC, dh, dz, parts = layer.dC, layer.dh, layer.dz, layer.dz_parts
+    product, W, out, dh_next = layer.backward_product.multiply, p.backward, layer.dz_out, dz[:, :hidden]
     for j in reversed(range(end - start)):
         da, through_m, dC_next, multiples_of_dC, multiples_of_dh = layer.backward_steps[start + j]
         by_dC, by_dh = layer.local_steps[j]
@@ -130,9 +121,11 @@ def backward_block(
         np.multiply(by_dh, dh, out=multiples_of_dh)  # B4
         np.add(dC_next, through_m, out=dC)  # B5
         np.multiply(by_dC, dC, out=multiples_of_dC)  # B11, B6, B8, B7
-        product(W, da, out=dz_out)  # B10
+        product(da, W, out=out)
+        if parts is not dz:
+            np.add.reduce(parts, axis=0, out=dz)  # B10
         if dx is not None:
-            dx[j] = layer.dz[hidden:]
+            dx[j] = dz[:, hidden:]
 
 
 def _local_derivatives(steps: tuple[int, int], layer: FusedLayer) -> None:
@@ -141,67 +134,46 @@ def _local_derivatives(steps: tuple[int, int], layer: FusedLayer) -> None:
     In products that the forward pass knows: m ⊙ o(1−o) = h ⊙ (1−o), and
     o(1−m²) = o − h ⊙ m, i(1−g²) = i − (i ⊙ g) ⊙ g.
     """
-    hidden, (start, end) = layer.hidden, steps
-    rows, local, h = layer.steps[start:end], layer.local[: end - start], layer.h[start:end]
-    products = layer.products[: end - start]
-    from_f, from_g, by_f_i, by_o, through_m = _places(local, hidden)
-    np.multiply(rows[:, 2 * hidden : 4 * hidden], rows[:, : 2 * hidden], out=products)
-    np.copyto(from_f, rows[:, 2 * hidden : 3 * hidden])  # B11
-    np.subtract(1, rows[:, 2 * hidden : 5 * hidden], out=local[:, 2 * hidden : 5 * hidden])
-    np.multiply(by_f_i, products, out=by_f_i)  # B8: C_prev ⊙ f(1−f); B7: g ⊙ i(1−i)
-    np.multiply(products[:, hidden:], rows[:, hidden : 2 * hidden], out=from_g)
-    np.subtract(rows[:, 3 * hidden : 4 * hidden], from_g, out=from_g)  # B6: i(1−g²)
-    np.multiply(by_o, h, out=by_o)  # B4: m ⊙ o(1−o)
-    np.multiply(h, rows[:, 5 * hidden :], out=through_m)
-    np.subtract(rows[:, 4 * hidden : 5 * hidden], through_m, out=through_m)  # B5: o(1−m²)
-
-
-def _places(local: np.ndarray, hidden: int) -> tuple[np.ndarray, ...]:
-    """Views of a block's local derivatives: f, g's, f's and i's, o's, and o(1−m²)."""
-    ends = (0, 1, 2, 4, 5, 6)
-    return tuple(local[:, a * hidden : b * hidden] for a, b in zip(ends, ends[1:], strict=False))
-
-
-def transpose_block(steps: tuple[int, int], layer: FusedLayer) -> None:
-    """z of a wide block's steps, and h after them, transposed: a row for each step and sequence."""
     start, end = steps
-    zT = layer.zT[: (end - start + 1) * layer.z.shape[2]]
-    transpose(layer.z[start : end + 1], zT.reshape(end - start + 1, -1, zT.shape[1]))
+    given, local, h = layer.steps[start:end], layer.local[: end - start], layer.h[start:end]
+    both = layer.products[: end - start]
+    np.multiply(given[:, 2:4], given[:, :2], out=both)
+    np.copyto(local[:, 0], given[:, 2])  # B11: f
+    np.subtract(1, given[:, 2:5], out=local[:, 2:5])
+    np.multiply(local[:, 2:4], both, out=local[:, 2:4])  # B8: C_prev ⊙ f(1−f); B7: g ⊙ i(1−i)
+    np.multiply(both[:, 1], given[:, 1], out=local[:, 1])
+    np.subtract(given[:, 3], local[:, 1], out=local[:, 1])  # B6: i(1−g²)
+    np.multiply(local[:, 4], h, out=local[:, 4])  # B4: m ⊙ o(1−o)
+    np.multiply(h, given[:, 5], out=local[:, 5])
+    np.subtract(given[:, 4], local[:, 5], out=local[:, 5])  # B5: o(1−m²)
 
 
 def accumulate_block(
     steps: tuple[int, int], tokens: np.ndarray | None, layer: FusedLayer, first: bool
 ) -> None:
-    """B9 for a wide block: one product over its steps and sequences, added up in `dW`."""
-    start, end = steps
-    gates = layer.gates[start:end]
-    number, rows, batch = gates.shape
-    n, into = number * batch, layer.dW if first else layer.dW_block
-    if tokens is None:
-        da = layer.da[: rows * n].reshape(rows, n)
-        np.copyto(da.reshape(rows, number, batch), gates.transpose(1, 0, 2))
-        matmul(da, layer.zT[:n], out=into)  # B9
-    else:
-        daT = layer.daT[:n]
-        transpose(gates, daT.reshape(number, batch, -1))
-        np.matmul(daT[:, :rows].T, layer.zT[:n], out=into)  # B9
-        if first:
-            layer.dW_xT[...] = 0
-        add_by_token(daT, tokens[start:end].ravel(), layer.dW_xT)  # B9
+    """B9 for some steps: one product over them and their sequences, added up in `dW`."""
+    (start, end), hidden = steps, layer.hidden
+    gates, z = layer.gates[start:end], layer.z[start:end].reshape(-1, layer.z.shape[2])
+    da = layer.da[: 4 * z.shape[0] * hidden].reshape(4, -1, hidden)
+    np.copyto(da.reshape(4, end - start, -1, hidden), gates.transpose(1, 0, 2, 3))
+    np.matmul(da.transpose(0, 2, 1), z, out=layer.dW if first else layer.dW_block)  # B9
     if not first:
         np.add(layer.dW, layer.dW_block, out=layer.dW)
+    if tokens is not None:
+        if first:
+            layer.by_token[...] = 0
+        add_by_token(da, tokens[start:end].ravel(), layer.by_token)  # B9
 
 
 def gradients(layer: FusedLayer) -> LayerParams:
     """The layer's gradients out of `dW`, in the order of the tree, as arrays of their own."""
-    hidden, found = layer.hidden, {}
+    found = {}
     for k, gate in enumerate(ORDER):
-        rows = slice(k * hidden, (k + 1) * hidden)
         if layer.looks_up:  # every step reads one token, so their sums add up to db
-            by_token = layer.dW_xT[:, rows]
-            found[f"W_{gate}"] = np.concatenate([layer.dW[rows], by_token.T], axis=1)
+            by_token = layer.by_token[k]
+            found[f"W_{gate}"] = np.concatenate([layer.dW[k], by_token.T], axis=1)
             found[f"b_{gate}"] = by_token.sum(axis=0)
         else:
-            found[f"W_{gate}"] = layer.dW[rows, :-1].copy()
-            found[f"b_{gate}"] = layer.dW[rows, -1].copy()
+            found[f"W_{gate}"] = layer.dW[k, :, :-1].copy()
+            found[f"b_{gate}"] = layer.dW[k, :, -1].copy()
     return LayerParams(**found)

@@ -15,7 +15,7 @@ from manual.fused import FusedWeights
 from manual.fused_tape import FusedTape
 from manual.readout import Targets
 
-Hidden = Float[np.ndarray, "hidden batch"]
+States = Float[np.ndarray, "2 layers batch hidden"]
 
 
 class Passed(NamedTuple):
@@ -28,16 +28,18 @@ class Passed(NamedTuple):
 
 def forward(weights: list[FusedWeights], params: Params, batch: Batch, tape: FusedTape) -> Passed:
     """Summed nats and the final state."""
-    state, nats = tape.initial_state(batch), params.b_v.dtype.type(0)
-    top = tape.layers[-1]
+    tape.begin(batch)
+    tape.readout.begin(params.W_v)
+    nats, top = params.b_v.dtype.type(0), tape.layers[-1]
     for start, end in tape.segments:
         segment = _segment(batch, tape, start, end)
-        state = _forward(weights, state, segment, tape)
+        _forward(weights, tape.kept[0], segment, tape)
         targets = model.targets_of(segment)
         for a, b in fused.blocks(0, end - start, top.wide):
-            h, part = top.h[a:b], Targets(targets.ids[a:b], targets.mask[a:b])
-            nats += tape.readout.block_loss(params.W_v, params.b_v, h, part)[0]
-    return Passed(nats, state)
+            h, part = _rows(top.h[a:b]), Targets(targets.ids[a:b], targets.mask[a:b])
+            nats += tape.readout.block_loss(params.b_v, h, part)[0]
+        _keep_state(tape, end - start, 0)
+    return Passed(nats, tape.state(end - start))
 
 
 def forward_and_backward(
@@ -47,49 +49,67 @@ def forward_and_backward(
 
     `weight` is 1/N, N the unmasked positions of the whole batch.
     """
-    state, nats = tape.initial_state(batch), params.b_v.dtype.type(0)
+    tape.begin(batch)
+    tape.readout.begin(params.W_v)
+    nats, last = params.b_v.dtype.type(0), len(tape.segments) - 1
     for number, (start, end) in enumerate(tape.segments):
-        tape.kept[number] = state
-        final = state = _forward(weights, state, _segment(batch, tape, start, end), tape)
-    _begin_backward(params, batch, tape)
+        _forward(weights, tape.kept[number], _segment(batch, tape, start, end), tape)
+        if number < last:
+            _keep_state(tape, end - start, number + 1)
+    final = tape.state(end - start)
+    _begin_backward(batch, tape)
     for number, (start, end) in reversed(list(enumerate(tape.segments))):
-        segment, last = _segment(batch, tape, start, end), number == len(tape.segments) - 1
-        if not last:
-            _forward(weights, State(*tape.kept[number]), segment, tape)
-        nats += _backward(weights, params, segment, weight, tape, last)
-    dh = np.stack([layer.dz[: layer.hidden] for layer in tape.layers])
-    return Passed(nats, final, State(dh, np.stack([layer.dC for layer in tape.layers])))
+        segment = _segment(batch, tape, start, end)
+        if number < last:
+            _forward(weights, tape.kept[number], segment, tape)
+        nats += _backward(weights, params, segment, weight, tape, first=number == last)
+    dh = np.array([layer.dz[:, : layer.hidden].T for layer in tape.layers])
+    return Passed(nats, final, State(dh, np.array([layer.dC.T for layer in tape.layers])))
 
 
 def _segment(batch: Batch, tape: FusedTape, start: int, end: int) -> Batch:
     return batch if len(tape.segments) == 1 else cut.steps(batch, start, end)
 
 
-def _forward(
-    weights: list[FusedWeights], state: State, batch: Batch, tape: FusedTape
-) -> State:
-    """Every layer over a segment's steps, from the bottom upwards; the state after them."""
-    steps, bottom = len(batch.tokens), tape.layers[0]
-    if not bottom.looks_up:
-        model.one_hot(batch.tokens, bottom.x[:steps])
+def _keep_state(tape: FusedTape, steps: int, number: int) -> None:
+    """Keep h and C after so many steps as the state before segment `number`."""
+    for k, layer in enumerate(tape.layers):
+        tape.kept[number, 0, k], tape.kept[number, 1, k] = layer.h[steps - 1], layer.C[steps]
+
+
+def _rows(h: np.ndarray) -> np.ndarray:
+    """A row for each step and sequence."""
+    return h.reshape(-1, h.shape[2])
+
+
+def _forward(weights: list[FusedWeights], state: States, batch: Batch, tape: FusedTape) -> None:
+    """Every layer over a segment's steps, from the bottom upwards."""
+    steps = len(batch.tokens)
     for k, layer in enumerate(tape.layers):
         if k > 0:
-            below = tape.layers[k - 1].h[:steps]
-            np.copyto(layer.x[:steps], below)
+            np.copyto(layer.x[:steps], tape.layers[k - 1].h[:steps])
             if batch.dropout is not None:
-                layer.x[:steps] *= batch.dropout[k - 1]
+                layer.x[:steps] *= batch.dropout[k - 1].transpose(0, 2, 1)
+        elif not layer.looks_up:
+            _one_hot(batch.tokens, layer.x[:steps])
         tokens = batch.tokens if layer.looks_up else None
-        fused.forward(weights[k], state.h[k], state.C[k], steps, tokens, layer)
-    return tape.state(steps)
+        layer.z[0, :, : layer.hidden], layer.C[0] = state[0, k], state[1, k]
+        fused.forward(weights[k], (0, steps), tokens, layer)
 
 
-def _begin_backward(params: Params, batch: Batch, tape: FusedTape) -> None:
+def _one_hot(tokens: np.ndarray, x: np.ndarray) -> None:
+    """Write tokens `(time, batch)` as rows into x `(time, batch, vocab)`."""
+    x[...] = 0
+    time, batch = np.indices(tokens.shape, sparse=True)
+    x[time, batch, tokens] = 1
+
+
+def _begin_backward(batch: Batch, tape: FusedTape) -> None:
     """What reaches each layer's final h and C; zero without cotangents."""
     _, on_h, on_C = batch.cotangents or (None, None, None)
     for k, layer in enumerate(tape.layers):
-        layer.dz[: layer.hidden] = 0 if on_h is None else on_h[k]
-        layer.dC[...] = 0 if on_C is None else on_C[k]
-    tape.readout.begin(params.W_v)
+        layer.dz[:, : layer.hidden] = 0 if on_h is None else on_h[k].T
+        layer.dC[...] = 0 if on_C is None else on_C[k].T
 
 
 def _backward(
@@ -98,44 +118,42 @@ def _backward(
     batch: Batch,
     weight: float,
     tape: FusedTape,
-    last: bool,
+    *,
+    first: bool,
 ) -> np.floating:
-    """Every layer over a segment's steps, from the top downwards; the segment's summed nats."""
+    """Every layer over a segment's steps, from the top downwards; the segment's summed nats.
+
+    `first`: no segment was gone back through before this one.
+    """
     steps, nats = len(batch.tokens), params.b_v.dtype.type(0)
     targets, top = model.targets_of(batch), len(tape.layers) - 1
-    on_h = batch.cotangents and batch.cotangents.h
     for k in reversed(range(len(tape.layers))):
         layer = tape.layers[k]
         layer.C[steps] = layer.dC
         for start, end in fused.blocks(0, steps, layer.wide):
-            fused.transpose_block((start, end), layer)
-            dh = tape.dh[start:end]
             if k == top:
-                more, dh = _readout(params, (start, end), targets, weight, tape)
-                nats += more
-            if on_h is not None:
-                dh = dh + on_h[k, start:end]  # B3
-            dx = tape.dh[start:end] if k > 0 else None
-            for a, b in fused.blocks(start, end, layer.block):
-                part = slice(a - start, b - start)
-                fused.backward_block(weights[k], (a, b), dh[part], layer, None if dx is None else dx[part])
-            if dx is not None and batch.dropout is not None:
-                dx *= batch.dropout[k - 1][start:end]  # B10
+                part = Targets(targets.ids[start:end], targets.mask[start:end])
+                h, dh = _rows(layer.h[start:end]), _rows(tape.dh[start:end])
+                nats += tape.readout.block_backward(*params[1:], h, part, weight, dh)
+            _back_through(weights[k], batch, k, (start, end), tape)
             tokens = batch.tokens if layer.looks_up else None
-            fused.accumulate_block((start, end), tokens, layer, first=last and end == steps)
+            fused.accumulate_block((start, end), tokens, layer, first=first and end == steps)
         layer.dC[...] = layer.C[0]
     return nats
 
 
-def _readout(
-    params: Params, steps: tuple[int, int], targets: Targets, weight: float, tape: FusedTape
-) -> tuple[np.floating, np.ndarray]:
-    """The readout of a wide block, up and back down; its summed nats, and dh of the top layer."""
-    start, end = steps
-    layer = tape.layers[-1]
-    batch = layer.z.shape[2]
-    hT = layer.zT[batch : (end - start + 1) * batch, : layer.hidden]
-    part = Targets(targets.ids[start:end], targets.mask[start:end])
-    return tape.readout.block_backward(
-        params.W_v, params.b_v, layer.h[start:end], hT, part, weight
-    )
+def _back_through(
+    p: FusedWeights, batch: Batch, k: int, steps: tuple[int, int], tape: FusedTape
+) -> None:
+    """One layer over some steps; `tape.dh` has what reaches its h, then the h of the layer below."""
+    (start, end), layer = steps, tape.layers[k]
+    dh = tape.dh[start:end]
+    if batch.cotangents is not None and batch.cotangents.h is not None:
+        dh = dh + batch.cotangents.h[k, start:end].transpose(0, 2, 1)  # B3
+    dx = tape.dh[start:end] if k > 0 else None
+    for a, b in fused.blocks(start, end, layer.block):
+        part = slice(a - start, b - start)
+        to_x = None if dx is None else dx[part]
+        fused.backward_block(p, (a, b), dh[part], layer, to_x)
+    if dx is not None and batch.dropout is not None:
+        dx *= batch.dropout[k - 1][start:end].transpose(0, 2, 1)  # B10

@@ -1,4 +1,8 @@
-"""The memory of the fast pass: what a layer keeps, scratch arrays, and views of them by step."""
+"""The memory of the fast pass: what a layer keeps, scratch arrays, and views of them by step.
+
+Arrays here are batch-major, `(…, batch, hidden)`: a looked-up token is a row to copy, and the
+products for gradients by weights need no transpose.
+"""
 
 import numpy as np
 from jaxtyping import Float
@@ -8,9 +12,8 @@ from manual.fused_readout import FusedReadout
 from manual.gemm import Product
 
 CACHE = 2**20  # bytes that the gates of a block of steps may take
-WIDE = 256  # columns, at least, of the products that form gradients by weights
-PADDING = 16  # columns
-ONE_HOT = 32  # vocabularies up to this size are multiplied, larger ones looked up
+WIDE = 256  # rows, at least, that a product for gradients by weights sums over
+ONE_HOT = 16  # vocabularies up to this size are multiplied, larger ones looked up
 
 
 def block_length(config: Config, time: int, batch: int) -> int:
@@ -26,98 +29,93 @@ def wide_length(block: int, time: int, batch: int) -> int:
 
 
 def looks_up(config: Config, layer: int) -> bool:
-    """Whether a layer looks its tokens' columns of W up."""
+    """Whether a layer looks its tokens' weights up."""
     return layer == 0 and config.vocab_size > ONE_HOT
 
 
-def padded(config: Config, rows: int) -> np.ndarray:
-    """`(rows, 4*hidden)` and a little more: a power of two apart, all would share one cache set."""
-    return np.zeros((rows, 4 * config.hidden_size + PADDING), config.numpy_dtype)
+def products(config: Config, layer: int, batch: int, flat: bool) -> tuple[Product, Product]:
+    """A layer's two products at each step: from z to a, and from da to dz."""
+    hidden, inputs = config.hidden_size, config.input_size(layer)
+    inner = hidden if looks_up(config, layer) else hidden + inputs + 1
+    sent = hidden if layer == 0 else hidden + inputs
+    return (
+        Product(batch, inner, hidden, flat=flat, sums=False),
+        Product(batch, hidden, sent, flat=flat, sums=True),
+    )
 
 
 class FusedLayer:
     """What one layer keeps of a forward pass, and the scratch memory of its passes.
 
-    `steps (time + 1, 6*hidden, batch)` has for each step the rows C_prev, g, f, i, o, m: neighbours
-    are what one operation can treat together. The backward pass leaves dC_next, da_g, da_f, da_i,
-    da_o and scratch in their place; `local` has what they are multiples of, in the same order.
+    `steps (time + 1, 6, batch, hidden)` has for each step C_prev, g, f, i, o, m: neighbours are what
+    one operation can treat together. The backward pass leaves dC_next, da_g, da_f, da_i, da_o and
+    scratch in their place; `local` has what they are multiples of, in the same order.
 
-    The rows of z are h, then x (dense inputs or one-hot tokens) and a row of ones for
-    the bias. Where tokens are looked up, z is h alone.
+    The columns of z are h, then x (dense inputs or one-hot tokens) and a 1 for the bias. Where
+    tokens are looked up, z is h alone.
     """
 
-    def __init__(self, config: Config, layer: int, time: int, batch: int) -> None:
-        self.hidden, self.inputs = config.hidden_size, config.input_size(layer)
-        self.reads_tokens = layer == 0
+    def __init__(self, config: Config, layer: int, time: int, batch: int, flat: bool) -> None:
+        hidden, self.inputs = config.hidden_size, config.input_size(layer)
+        self.hidden, self.batch = hidden, batch
         self.looks_up = looks_up(config, layer)
-        hidden, block = self.hidden, block_length(config, time, batch)
-        self.block, self.wide = block, wide_length(block, time, batch)
+        self.block = block = block_length(config, time, batch)
+        self.wide = wide_length(block, time, batch)
+        inner = hidden if self.looks_up else hidden + self.inputs + 1
+        sent = hidden if layer == 0 else hidden + self.inputs
 
         def empty(*shape: int) -> np.ndarray:
             return np.empty(shape, config.numpy_dtype)
 
-        self.z = empty(time + 1, hidden if self.looks_up else hidden + self.inputs + 1, batch)
-        self.z[:, hidden:] = 1
-        self.steps, self.local = empty(time + 1, 6 * hidden, batch), empty(block, 6 * hidden, batch)
-        self.products = empty(block, 2 * hidden, batch)
-        self.dh, self.dC = empty(hidden, batch), empty(hidden, batch)
-        self.dz = empty(hidden if self.reads_tokens else hidden + self.inputs, batch)
-        # A wide block's steps and sequences side by side; da as it is or transposed, z transposed.
-        n = self.wide * batch
-        self.da = empty(0 if self.looks_up else 4 * hidden * n)
-        self.daT = padded(config, n if self.looks_up else 0)
-        self.zT = empty(n + batch, self.z.shape[1])
-        self.dW, self.dW_block = (empty(4 * hidden, self.z.shape[1]) for _ in range(2))
-        self.dW_xT = padded(config, self.inputs if self.looks_up else 0)
-        self.forward_product = Product(4 * hidden, self.z.shape[1], batch, self.z.dtype)
-        self.backward_product = Product(len(self.dz), 4 * hidden, batch, self.z.dtype)
-        self.dz_out = self.backward_product.of_out(self.dz)
+        self.z = empty(time + 1, batch, inner)
+        self.z[:, :, hidden:] = 1
+        self.steps, self.local = empty(time + 1, 6, batch, hidden), empty(block, 6, batch, hidden)
+        self.products = empty(block, 2, batch, hidden)
+        self.dh, self.dC, self.dz = empty(batch, hidden), empty(batch, hidden), empty(batch, sent)
+        self.dz_parts = self.dz if flat else empty(4, batch, sent)
+        self.from_x = empty(4 * block * batch * hidden if self.looks_up else 0)
+        self.da = empty(4 * self.wide * batch * hidden)
+        self.dW, self.dW_block = empty(4, hidden, inner), empty(4, hidden, inner)
+        self.by_token = empty(4, self.inputs if self.looks_up else 0, hidden)
+
+        self.forward_product, self.backward_product = products(config, layer, batch, flat)
+        self.dz_out = self.backward_product.of_out(self.dz_parts)
         self.forward_steps = [self._forward_step(t) for t in range(time)]
         self.backward_steps = [self._backward_step(t) for t in range(time)]
-        # Not needed at the same time: what looked-up tokens contribute, and local derivatives.
-        self.from_x = self.local[:, : 4 * hidden]
-        self.local_steps = [self._by_dC_and_dh(local) for local in self.local]
+        self.local_steps = [(local[:4], local[4:]) for local in self.local]
 
     def _forward_step(self, t: int) -> tuple[np.ndarray, ...]:
         """Views of step t: z and a for the product, a, σs, C_prev and g, f and i, o, m, C, h."""
-        C_prev_g, f_i, o_m = np.split(self.steps[t], 3)
-        a, hidden = self.gates[t], self.hidden
-        C, h = self.steps[t + 1, :hidden], self.z[t + 1, :hidden]
-        product, (o, m) = self.forward_product, np.split(o_m, 2)
-        z, out = product.of_z(self.z[t]), product.of_out(a)
-        return z, out, a, a[hidden:], C_prev_g, f_i, o, m, C, h
+        step, a = self.steps[t], self.steps[t, 1:5]
+        z, out = self.forward_product.of_z(self.z[t]), self.forward_product.of_out(a)
+        C, h = self.steps[t + 1, 0], self.z[t + 1, :, : self.hidden]
+        return z, out, a, step[2:5], step[:2], step[2:4], step[4], step[5], C, h
 
     def _backward_step(self, t: int) -> tuple[np.ndarray, ...]:
-        """Views of step t: da for the product, m's place, dC_next after it, and what multiples of dC and dh fill."""
-        rows, hidden = self.steps[t], self.hidden
-        C = self.steps[t + 1, :hidden]
-        da = self.backward_product.of_z(self.gates[t])
-        return da, rows[5 * hidden :], C, *self._by_dC_and_dh(rows)
-
-    def _by_dC_and_dh(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The four quantities that are multiples of dC, and the two that are multiples of dh."""
-        six = rows.reshape(6, self.hidden, rows.shape[1])
-        return six[:4], six[4:]
+        """Views of step t: da for the product, m's place, dC_next, multiples of dC and of dh."""
+        step = self.steps[t]
+        da = self.backward_product.of_z(step[1:5])
+        return da, step[5], self.steps[t + 1, 0], step[:4], step[4:]
 
     @property
-    def gates(self) -> Float[np.ndarray, "time 4*hidden batch"]:
+    def gates(self) -> Float[np.ndarray, "time 4 batch hidden"]:
         """g, f, i, o at every step, or their pre-activations' adjoints."""
-        return self.steps[:-1, self.hidden : 5 * self.hidden]
+        return self.steps[:-1, 1:5]
 
     @property
-    def C(self) -> Float[np.ndarray, "time+1 hidden batch"]:
+    def C(self) -> Float[np.ndarray, "time+1 batch hidden"]:
         """C before each step and after the last one; after a backward pass, dC_next."""
-        return self.steps[:, : self.hidden]
+        return self.steps[:, 0]
 
     @property
-    def h(self) -> Float[np.ndarray, "time hidden batch"]:
+    def h(self) -> Float[np.ndarray, "time batch hidden"]:
         """h_0 … h_{T−1}."""
-        return self.z[1:, : self.hidden]
+        return self.z[1:, :, : self.hidden]
 
     @property
-    def x(self) -> Float[np.ndarray, "time inputs batch"]:
+    def x(self) -> Float[np.ndarray, "time batch inputs"]:
         """Where a layer's dense inputs belong."""
-        return self.z[:-1, self.hidden : -1]
+        return self.z[:-1, :, self.hidden : -1]
 
 
 class FusedTape:
@@ -125,34 +123,37 @@ class FusedTape:
 
     Attributes:
         segments: beginnings and ends of the segments that a pass is made of.
-        kept: h and C of every layer before each segment.
+        kept: h and C of every layer before each segment, batch-major.
         columns: the sequences of the batch that it is for.
     """
 
-    def __init__(self, config: Config, time: int, columns: slice, keep_every: int | None) -> None:
+    def __init__(
+        self, config: Config, time: int, columns: slice, flat: bool, keep_every: int | None
+    ) -> None:
         self.columns, batch = columns, columns.stop - columns.start
         steps = min(keep_every or time, time)
         self.segments = [(start, min(start + steps, time)) for start in range(0, time, steps)]
-        self.layers = [FusedLayer(config, k, steps, batch) for k in range(config.num_layers)]
-        self.dh = np.empty((steps, config.hidden_size, batch), config.numpy_dtype)
-        self.readout = FusedReadout(config, self.layers[-1].wide, batch)
-        state = (config.num_layers, config.hidden_size, batch)
-        self.kept = np.empty((len(self.segments), 2, *state), config.numpy_dtype)
-        self._zero = State(np.zeros(state, config.numpy_dtype), np.zeros(state, config.numpy_dtype))
+        layers, hidden = range(config.num_layers), config.hidden_size
+        self.layers = [FusedLayer(config, k, steps, batch, flat) for k in layers]
+        self.dh = np.empty((steps, batch, hidden), config.numpy_dtype)
+        self.readout = FusedReadout(config, self.layers[-1].wide * batch)
+        self.kept = np.empty((len(self.segments), 2, len(layers), batch, hidden), self.dh.dtype)
 
-    def initial_state(self, batch: Batch) -> State:
-        """The state before the first step."""
-        return batch.initial_state or self._zero
+    def begin(self, batch: Batch) -> None:
+        """Keep the state before the first step."""
+        self.kept[0] = 0
+        if batch.initial_state is not None:
+            for kept, given in zip(self.kept[0], batch.initial_state, strict=True):
+                kept[...] = given.transpose(0, 2, 1)
 
     def state(self, steps: int) -> State:
-        """h and C of every layer after so many steps of the segment."""
+        """h and C of every layer after so many steps of the segment, as a caller gets them."""
         return State(
-            np.stack([layer.h[steps - 1] for layer in self.layers]),
-            np.stack([layer.C[steps] for layer in self.layers]),
+            np.array([layer.h[steps - 1].T for layer in self.layers]),
+            np.array([layer.C[steps].T for layer in self.layers]),
         )
 
     def gradients(self) -> list[np.ndarray]:
         """The sums that a backward pass leaves, in this module's order."""
-        readout = self.readout
-        bottom = self.layers[0]
-        return [bottom.dW_xT, *(layer.dW for layer in self.layers), readout.dW_v, readout.db_v]
+        sums, readout = [layer.dW for layer in self.layers], self.readout
+        return [self.layers[0].by_token, *sums, readout.dW_v, readout.db_v]

@@ -1,9 +1,9 @@
 """Matrix products cut so that OpenBLAS takes its quicker way through them.
 
-For each product OpenBLAS copies ("packs") both matrices, W included, at every time step. With
-AVX-512 it also has kernels that read them where they are, used up to 100³ multiplications. The
-rows of a product `W z` can be computed apart: as a stack of products that small they run at
-110 GFLOP/s and core, where one call reaches 70 to 95 (docs/performance.md).
+For each product OpenBLAS copies ("packs") both matrices, weights included, at every time step.
+With AVX-512 it also has kernels that read them where they are, used up to 100³ multiplications. A
+product is the same in pieces: as a stack of products that small it runs at 100 to 115 GFLOP/s and
+core, where one call reaches 70 to 95 (docs/performance.md).
 """
 
 from functools import cache
@@ -14,73 +14,91 @@ from manual import threads
 
 SMALL = 100**3  # multiplications up to which OpenBLAS packs nothing
 WITH_SMALL_KERNELS = ("SkylakeX", "Cooperlake", "SapphireRapids")
-FEWEST = 8  # rows of a product of the stack, or half as many if its columns fill vectors
-VECTOR = 16
-
-
-def rows_at_once(rows: int, inner: int, columns: int) -> int:
-    """How many rows of `W (rows, inner) @ z (inner, columns)` each product of a stack computes."""
-    if rows * inner * columns <= SMALL or not _has_small_kernels():
-        return rows
-    fitting, fewest = SMALL // (inner * columns), FEWEST // (2 if columns % VECTOR == 0 else 1)
-    divisors = (r for r in range(min(rows, fitting), fewest - 1, -1) if rows % r == 0)
-    return next(divisors, rows)
+WIDEST, VECTOR = 64, 16  # columns of a piece, at most; and what they should be a multiple of
+FEWEST = 4  # rows of a piece, at least
 
 
 @cache
-def _has_small_kernels() -> bool:
+def has_small_kernels() -> bool:
+    """Whether products in pieces are quicker on this machine."""
     return threads.blas_architecture() in WITH_SMALL_KERNELS
 
 
-def matmul(W: np.ndarray, z: np.ndarray, out: np.ndarray) -> None:
-    """`W @ z` into `out`, cut into a stack; z may be several matrices, `(n, inner, columns)`."""
-    rows = rows_at_once(*W.shape, z.shape[-1])
-    if rows == len(W):
-        np.matmul(W, z, out=out)
-        return
-    stack = out.reshape(*out.shape[:-2], -1, rows, out.shape[-1])
-    np.matmul(W.reshape(-1, rows, W.shape[1]), z[..., None, :, :], out=stack)
+def _largest(whole: int, limit: int) -> int:
+    """The largest divisor of `whole` that is no larger than the limit."""
+    return next(d for d in range(min(whole, max(limit, 1)), 0, -1) if whole % d == 0)
+
+
+def piece_width(width: int) -> int:
+    """Columns of a piece: whole vectors if they divide evenly."""
+    if width <= WIDEST or not has_small_kernels():
+        return width
+    vectors = [c for c in range(VECTOR, WIDEST + 1, VECTOR) if width % c == 0]
+    found = vectors[-1] if vectors else _largest(width, WIDEST)
+    return found if found >= VECTOR else width
+
+
+def piece_height(height: int, inner: int, width: int) -> int:
+    """Rows of a piece: as many as a small kernel takes, if those are enough to be worth it."""
+    if not has_small_kernels():
+        return height
+    found = _largest(height, SMALL // (inner * width))
+    return found if found >= FEWEST else height
+
+
+def matmul(z: np.ndarray, W: np.ndarray, out: np.ndarray) -> None:
+    """`z @ W` into `out`, the rows of z in pieces."""
+    rows = piece_height(*z.shape, W.shape[1])
+    np.matmul(z.reshape(-1, rows, z.shape[1]), W, out=out.reshape(-1, rows, W.shape[1]))
 
 
 class Product:
-    """`W (rows, inner) @ z (inner, columns)` for matrices of one shape, cut once and for all.
+    """The four gates' products of one time step, for matrices of one shape.
 
-    Where no row of W fits a small product, the inner dimension is cut as well and the parts
-    are added up.
+    Either `z (batch, inner)` times the weights `(inner, width)` of each gate, for
+    `(4, batch, width)`; or, with `sums`, `(4, batch, inner)` times each gate's weights, added up
+    over the gates. A single sequence (`flat`) needs one product for all gates and no pieces.
 
-    Attributes:
-        run: `run(W, z, out=out)` on views that `of_W`, `of_z` and `of_out` made.
+    `multiply(z, W, out)` does it, on views that `of_z` and `of_out` made and weights that `put`
+    filled.
     """
 
-    def __init__(self, rows: int, inner: int, columns: int, dtype: np.dtype) -> None:
-        self._inner, self._parts = inner, 1
-        self._rows = rows_at_once(rows, inner, columns)
-        cut = [p for p in (2, 4) if inner % p == 0 and rows_at_once(rows, inner // p, columns) < rows]
-        if self._rows == rows and rows * inner * columns > SMALL and cut:
-            self._parts = cut[0]
-            self._rows = rows_at_once(rows, inner // self._parts, columns)
-        self._stack = rows // self._rows
-        shape = (self._parts, self._stack, self._rows, columns)
-        self._sums = np.empty(shape if self._parts > 1 else 0, dtype)
-        self.run = self._in_parts if self._parts > 1 else np.matmul if self._stack > 1 else np.dot
+    def __init__(self, batch: int, inner: int, width: int, *, flat: bool, sums: bool) -> None:
+        self._batch, self._inner, self._width = batch, inner, width
+        self._flat, self._sums = flat, sums
+        self._columns = piece_width(width)
+        self._rows = piece_height(batch, inner, self._columns)
+        self.multiply = np.dot if flat else np.matmul
 
-    def _in_parts(self, W: np.ndarray, z: np.ndarray, out: np.ndarray) -> None:
-        np.matmul(W, z, out=self._sums)
-        np.add.reduce(self._sums, axis=0, out=out)
+    def new_weights(self, dtype: np.dtype) -> np.ndarray:
+        """Memory for the four gates' weights, in this product's order."""
+        if self._flat:
+            shape = (4 * self._inner, self._width) if self._sums else (self._inner, 4 * self._width)
+            return np.zeros(shape, dtype)
+        return np.zeros((4, self._width // self._columns, 1, self._inner, self._columns), dtype)
 
-    def of_W(self, W: np.ndarray) -> np.ndarray:
-        """W as `run` takes it."""
-        if self._parts > 1:
-            cut = W.reshape(self._stack, self._rows, self._parts, -1)
-            return cut.transpose(2, 0, 1, 3)
-        return self.of_out(W)
+    def put(self, weights: np.ndarray, gate: int, rows: slice, matrix: np.ndarray) -> np.ndarray:
+        """Set some rows of a gate's weights; returns the place, for scaling."""
+        if self._flat and self._sums:
+            place = weights[gate * self._inner : (gate + 1) * self._inner][rows]
+        elif self._flat:
+            place = weights[rows, gate * self._width : (gate + 1) * self._width]
+        else:
+            place = weights[gate, :, 0, rows]
+            matrix = matrix.reshape(len(matrix), -1, self._columns).transpose(1, 0, 2)
+        place[...] = matrix
+        return place
 
     def of_z(self, z: np.ndarray) -> np.ndarray:
-        """z as `run` takes it."""
-        if self._parts > 1:
-            return z.reshape(self._parts, 1, self._inner // self._parts, -1)
-        return z
+        """z as `matmul` takes it."""
+        if self._flat:
+            return z.reshape(1, -1)
+        pieces = z.reshape(*z.shape[:-2], -1, self._rows, self._inner)
+        return pieces[:, None] if self._sums else pieces
 
     def of_out(self, out: np.ndarray) -> np.ndarray:
-        """`out` as `run` takes it."""
-        return out.reshape(self._stack, self._rows, -1) if self._stack > 1 else out
+        """`(4, batch, width)`, or flat sums `(batch, width)`, as `matmul` fills it."""
+        if self._flat:
+            return out.reshape(1, -1)
+        shape = (4, -1, self._rows, self._width // self._columns, self._columns)
+        return out.reshape(shape).transpose(0, 3, 1, 2, 4)

@@ -47,12 +47,13 @@ class Workspace:
     def fused(self) -> list[FusedTape]:
         """For the fast pass, one for each part of the batch."""
         parts = threads.parts(self.config.hidden_size, self.batch)
-        return [FusedTape(self.config, self.time, part, self.keep_every) for part in parts]
+        flat = self.batch == 1
+        return [FusedTape(self.config, self.time, part, flat, self.keep_every) for part in parts]
 
     @cached_property
     def weights(self) -> list[FusedWeights]:
         """For the fast pass, shared by its parts."""
-        return [FusedWeights(self.config, k) for k in range(self.config.num_layers)]
+        return [FusedWeights(self.config, k, self.batch) for k in range(self.config.num_layers)]
 
     @cached_property
     def pool(self) -> ThreadPoolExecutor | None:
