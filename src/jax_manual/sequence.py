@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 from lstm_spec import GATES, LayerAdjoints, LayerParams
 
 ONE_HOT = 128  # vocabularies up to this size are multiplied in B9, larger ones added up by token
+SMALL = 256  # entries of h up to which the loop is unrolled
 
 Rows = Float[Array, "batch hidden"]
 
@@ -56,21 +57,35 @@ def run(p: Weights, h: Rows, C: Rows, x: Any, taps: Any) -> tuple[Any, Rows, Row
 
 def _forward(p: Weights, h: Rows, C: Rows, x: Any, taps: Any) -> tuple[tuple, tuple]:
     tokens = x.ndim == 2
-    from_x = p.x + p.b if tokens else x @ p.x + p.b  # F2, for all steps at once if dense
+    scale, shift = _scale_and_shift(h.shape[1], h.dtype)
+    W = p.h.T * scale
+    rows = (p.x + p.b) * scale if tokens else None
+    from_x = x if tokens else (x @ p.x + p.b) * scale  # F2, for all steps at once if dense
 
     def one_step(carry: tuple[Rows, Rows], x: Any) -> tuple[tuple, tuple]:
         h, C_prev = carry
-        a = h @ p.h.T + (from_x[x] if tokens else x)  # F1, F2
-        a_f, a_i, a_g, a_o = jnp.split(a, 4, axis=1)
-        f, i, o = (jax.nn.sigmoid(a_k) for a_k in (a_f, a_i, a_o))  # F3
-        g = jnp.tanh(a_g)  # F3
+        a = h @ W + (x if rows is None else rows[x])  # F1, F2
+        gates = jnp.tanh(a) * scale + shift  # F3
+        f, i, g, o = jnp.split(gates, 4, axis=1)
         C = f * C_prev + i * g  # F4
         h = o * jnp.tanh(C)  # F5, F6
-        return (h, C), (jnp.concatenate([f, i, g, o], axis=1), C_prev, h)
+        return (h, C), (gates, C_prev, h)
 
-    (h_last, C_last), kept = jax.lax.scan(one_step, (h, C), x if tokens else from_x)
+    (h_last, C_last), kept = jax.lax.scan(one_step, (h, C), from_x, unroll=_unroll(h))
     kept = Kept(*kept)
     return (kept.h, h_last, C_last), (p, h, x, kept, taps)
+
+
+def _scale_and_shift(hidden: int, dtype: Any) -> tuple[Any, Any]:
+    """σ(a) = (1 + tanh(a/2))/2: one tanh of scaled `a`, scaled and shifted, makes all gates."""
+    gates = [(0.5, 0.5), (0.5, 0.5), (1.0, 0.0), (0.5, 0.5)]
+    scale, shift = (jnp.repeat(jnp.array(k, dtype), hidden) for k in zip(*gates, strict=True))
+    return scale, shift
+
+
+def _unroll(h: Rows) -> int:
+    """Steps that one turn of the loop takes: where they are small, the turn itself is dear."""
+    return 4 if h.size <= SMALL else 1
 
 
 def _backward(residuals: tuple, cotangents: tuple) -> tuple:
@@ -92,7 +107,8 @@ def _backward(residuals: tuple, cotangents: tuple) -> tuple:
         return (da @ p.h, dC * f), (da, None if taps is None else (dC, dh))  # B10, B11
 
     steps = kept.gates, kept.C_prev, dh_out
-    dstate, (da, local) = jax.lax.scan(one_step, (dh_last, dC_last), steps, reverse=True)
+    start, turns = (dh_last, dC_last), _unroll(h_first)
+    dstate, (da, local) = jax.lax.scan(one_step, start, steps, reverse=True, unroll=turns)
     dp, dx = _products(p, h_first, x, kept, da)
     return dp, *dstate, dx, None if taps is None else _adjoints(p, kept, da, *local)
 

@@ -9,23 +9,32 @@ from jaxtyping import Float
 
 from lstm_spec import Batch, Config, State
 from manual.fused_readout import FusedReadout
-from manual.gemm import Product
+from manual.gemm import SMALL, Product, has_small_kernels
 
 CACHE = 2**20  # bytes that the gates of a block of steps may take
-WIDE = 256  # rows, at least, that a product for gradients by weights sums over
+WIDE = 256  # rows, about, that a product for gradients by weights sums over
 ONE_HOT = 16  # vocabularies up to this size are multiplied, larger ones looked up
 
 
-def block_length(config: Config, time: int, batch: int) -> int:
-    """How many steps' local derivatives are formed together: what the cache holds, divided evenly."""
+def block_lengths(config: Config, inner: int, time: int, batch: int) -> tuple[int, int]:
+    """How many steps' local derivatives are formed together, and gradients by weights summed.
+
+    The former are as many as the cache holds, divided evenly. The latter are some such blocks; or,
+    where that is no less than half of WIDE rows, as many steps as a small kernel takes.
+    """
     step = 4 * config.hidden_size * batch * config.numpy_dtype.itemsize
-    number = -(-time // max(1, CACHE // step))
+    block = evenly(time, CACHE // step)
+    fitting = SMALL // (config.hidden_size * inner)
+    if has_small_kernels() and fitting >= max(WIDE // 2, batch):
+        wide = evenly(time, fitting // batch)
+        return min(block, wide), wide
+    return block, min(time, block * -(-WIDE // (block * batch)))
+
+
+def evenly(time: int, most: int) -> int:
+    """The length of blocks no longer than `most` that divide `time` as evenly as can be."""
+    number = -(-time // max(1, most))
     return -(-time // number)
-
-
-def wide_length(block: int, time: int, batch: int) -> int:
-    """How many steps go into one product for gradients by weights: some blocks."""
-    return min(time, block * -(-WIDE // (block * batch)))
 
 
 def looks_up(config: Config, layer: int) -> bool:
@@ -59,9 +68,8 @@ class FusedLayer:
         hidden, self.inputs = config.hidden_size, config.input_size(layer)
         self.hidden, self.batch = hidden, batch
         self.looks_up = looks_up(config, layer)
-        self.block = block = block_length(config, time, batch)
-        self.wide = wide_length(block, time, batch)
         inner = hidden if self.looks_up else hidden + self.inputs + 1
+        self.block, self.wide = block, _ = block_lengths(config, inner, time, batch)
         sent = hidden if layer == 0 else hidden + self.inputs
 
         def empty(*shape: int) -> np.ndarray:
