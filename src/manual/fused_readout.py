@@ -7,13 +7,16 @@ from lstm_spec import Config
 from manual.gemm import matmul
 from manual.readout import Targets
 
+LIES_BELOW = 48  # size of a vocabulary from which a row of logits is long enough
+
 Outputs = Float[np.ndarray, "n hidden"]
 
 
 class FusedReadout:
     """Scratch memory for a block, and the gradients as they add up.
 
-    Arrays of a block have a row for each step and sequence, `rows` at most.
+    Arrays of a block have a row for each step and sequence, `rows` at most. In memory the logits of
+    a small vocabulary lie the other way round, so that loops over them are long ones.
     """
 
     def __init__(self, config: Config, rows: int) -> None:
@@ -22,7 +25,9 @@ class FusedReadout:
         def empty(*shape: int) -> np.ndarray:
             return np.empty(shape, config.numpy_dtype)
 
-        self._v, self._W_vT, self._rows = empty(rows, vocab), empty(hidden, vocab), np.arange(rows)
+        self._lies = vocab < LIES_BELOW
+        self._v = empty(vocab, rows).T if self._lies else empty(rows, vocab)
+        self._W_vT, self._rows = empty(hidden, vocab), np.arange(rows)
         self.dW_v, self.db_v = empty(vocab, hidden), empty(vocab)
         self._dW_v = empty(vocab, hidden)
 
@@ -37,7 +42,10 @@ class FusedReadout:
     ) -> tuple[np.floating, np.ndarray, np.ndarray]:
         """F7–F9: the block's summed nats; exp(v − max v) in scratch memory, and its sums."""
         v, rows = self._v[: len(h)], self._rows[: len(h)]
-        matmul(h, self._W_vT, out=v)
+        if self._lies:
+            np.matmul(self._W_vT.T, h.T, out=v.T)
+        else:
+            matmul(h, self._W_vT, out=v)
         np.add(v, b_v, out=v)  # F7
         np.subtract(v, v.max(axis=1, keepdims=True), out=v)
         chosen = v[rows, targets.ids.ravel()]
@@ -66,5 +74,5 @@ class FusedReadout:
         np.matmul(dv.T, h, out=self._dW_v)
         np.add(self.dW_v, self._dW_v, out=self.dW_v)  # B2
         np.add(self.db_v, dv.sum(axis=0), out=self.db_v)  # B2
-        matmul(dv, W_v, out=dh)  # B3
+        (np.matmul if self._lies else matmul)(dv, W_v, out=dh)  # B3
         return nats

@@ -47,7 +47,7 @@ def parts(monkeypatch):
     return cut
 
 
-@pytest.mark.parametrize("vocab", [7, fused_tape.ONE_HOT, fused_tape.ONE_HOT + 1])
+@pytest.mark.parametrize("vocab", [7, fused_tape.ONE_HOT, fused_tape.ONE_HOT + 1, 47, 48])
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("length", [1, 2, 3, 4, TIME])
 def test_blocks_of_any_length(monkeypatch, length, layers, vocab):
