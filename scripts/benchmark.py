@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Measure gradparity's backends against PyTorch, Flax and plain jax.grad: see docs/performance.md."""
+"""Measure gradparity's backends against other libraries: see docs/performance.md."""
 
 from benchmarks.cli import main
 

@@ -169,7 +169,8 @@ def test_configurations():
 
 def test_an_unknown_backend_and_one_that_is_not_installed(monkeypatch):
     with pytest.raises(
-        InputError, match="backend: got 'torch', expected one of numpy, numpy-literal, jax, jax-manual"
+        InputError,
+        match="backend: got 'torch', expected one of numpy, numpy-literal, jax, jax-manual",
     ):
         load_backend("torch")
     monkeypatch.setitem(sys.modules, "manual", None)

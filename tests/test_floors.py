@@ -20,7 +20,11 @@ BACKEND_PACKAGES = {"manual", "jax_ref", "jax_manual", "jax", "jaxlib"}
 FORBIDDEN = {
     "import lstm_spec": {*BACKEND_PACKAGES, "gradparity", "lstm_lm", "matplotlib", "scipy"},
     "import manual": {
-        *BACKEND_PACKAGES - {"manual"}, "gradparity", "lstm_lm", "matplotlib", "scipy",
+        *BACKEND_PACKAGES - {"manual"},
+        "gradparity",
+        "lstm_lm",
+        "matplotlib",
+        "scipy",
     },
     "import jax_ref": {"manual", "jax_manual", "gradparity", "lstm_lm", "matplotlib"},
     "import jax_manual": {"manual", "gradparity", "lstm_lm", "matplotlib"},

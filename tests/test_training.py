@@ -178,7 +178,10 @@ def test_a_sick_run_says_where(tmp_path, capsys, backend):
 
 
 BAD = {
-    "backend": (["--backend", "torch"], "--backend: got 'torch', expected one of numpy, jax, jax-manual, both"),
+    "backend": (
+        ["--backend", "torch"],
+        "--backend: got 'torch', expected one of numpy, jax, jax-manual, both",
+    ),
     "file": (["--data", "missing"], "missing: cannot be read"),
     "hidden": (["--hidden", "0"], "--hidden: got 0, expected 1 or more"),
     "short": (["--data", "short"], "tokens to train on, expected at least"),

@@ -21,7 +21,7 @@ class Contender(Protocol):
         """Loss and all gradients, computed to the end; returns the loss."""
 
     def sample(self, length: int) -> int:
-        """Read and predict so many tokens of one sequence, the likeliest each time; the last one."""
+        """Read and predict so many tokens of one sequence, always the likeliest; the last one."""
 
 
 class Entry(NamedTuple):
@@ -55,7 +55,9 @@ def present(names: tuple[str, ...]) -> list[str]:
     """
     for name in names:
         if name not in CONTENDERS:
-            raise InputError(f"--contenders: got {name!r}, expected some of {', '.join(CONTENDERS)}")
+            raise InputError(
+                f"--contenders: got {name!r}, expected some of {', '.join(CONTENDERS)}"
+            )
         if not _installed(name):
             raise InputError(f"--contenders {name}: needs {CONTENDERS[name].needs}, not installed")
     return list(names) or [name for name in USUAL if _installed(name)]

@@ -51,7 +51,9 @@ def _bars(axes: Any, steps: list[dict]) -> None:
 
 def _label(case: dict) -> str:
     sizes = f"{case['time']} × {case['batch']} × {case['hidden']} × {case['vocab']}"
-    return sizes if "x" in case["name"] and case["name"][0].isdigit() else f"{case['name']}\n{sizes}"
+    return (
+        sizes if "x" in case["name"] and case["name"][0].isdigit() else f"{case['name']}\n{sizes}"
+    )
 
 
 def _curve(axes: Any, axis: str, curve: dict, middle: dict) -> None:

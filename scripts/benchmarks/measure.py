@@ -16,7 +16,11 @@ from lstm_spec import InputError
 NOTEBOOK = Case.of("notebook")
 LONG = ("numpy", "jax-manual")  # the backends that can keep fewer states
 SCALED = ("numpy", "jax", "jax-manual", "torch")
-AXES = {"time": (16, 32, 64, 128, 256), "batch": (8, 16, 32, 64, 128), "hidden": (64, 128, 256, 512)}
+AXES = {
+    "time": (16, 32, 64, 128, 256),
+    "batch": (8, 16, 32, 64, 128),
+    "hidden": (64, 128, 256, 512),
+}
 LOSS_TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
 
 
@@ -24,7 +28,7 @@ def steps(options: Benchmark, case: Case, tell: Tell) -> dict[str, Any]:
     """A training step of every contender, and the machine's limit in the same rounds."""
     work = jobs("step", options.names(), case, options.dtype, options.seconds)
     gemm = rounds.gemm_job(options.gemm, options.dtype, min(options.seconds, 0.5))
-    found = in_turn(work | {"GEMM": gemm}, options.rounds, tell)
+    found = in_turn(work | {"GEMM": gemm}, options.rounds, tell, options.tries)
     rate = median(found.pop("GEMM"), "rate")
     _require_one_model({name: results[0]["loss"] for name, results in found.items()}, options.dtype)
     return {
@@ -50,21 +54,21 @@ def _require_one_model(losses: dict[str, float], dtype: str) -> None:
 def samples(options: Benchmark, case: Case, tell: Tell) -> dict[str, Any]:
     """Tokens per second when one sequence is sampled."""
     work = jobs("sample", options.names(), case, options.dtype, options.seconds)
-    found = in_turn(work, options.rounds, tell)
+    found = in_turn(work, options.rounds, tell, options.tries)
     each = {name: median(results, "tokens_per_second") for name, results in found.items()}
     return {"case": asdict(case), "tokens_per_second": each}
 
 
 def peaks(options: Benchmark, case: Case, tell: Tell) -> dict[str, Any]:
     """Memory that the first training step adds."""
-    found = in_turn(jobs("peak", options.names(), case, options.dtype, 0), 1, tell)
+    found = in_turn(jobs("peak", options.names(), case, options.dtype, 0), 1, tell, options.tries)
     return {"case": asdict(case), "bytes": {name: r[0]["bytes"] for name, r in found.items()}}
 
 
 def cold(options: Benchmark, tell: Tell) -> dict[str, Any]:
     """Seconds from the start of a process to its first gradient, on the notebook's model."""
     work = jobs("cold", options.names(), NOTEBOOK, options.dtype, 0)
-    found = in_turn(work, options.rounds, tell)
+    found = in_turn(work, options.rounds, tell, options.tries)
     seconds = {name: median(results, "wall") for name, results in found.items()}
     return {"case": asdict(NOTEBOOK), "seconds": seconds}
 
@@ -76,7 +80,7 @@ def long(options: Benchmark, tell: Tell) -> dict[str, Any]:
         job = jobs("long", [name], case, options.dtype, options.seconds)[name]
         work[f"{name}, every step"] = job
         work[f"{name}, every {options.keep_every}"] = job | {"keep_every": options.keep_every}
-    found = in_turn(work, options.rounds, tell)
+    found = in_turn(work, options.rounds, tell, options.tries)
     return {
         "case": asdict(case),
         "keep_every": options.keep_every,
@@ -94,7 +98,8 @@ def scaling(options: Benchmark, tell: Tell) -> dict[str, Any]:
         for size in sizes:
             case = replace(middle, name=f"{axis} {size}", **{axis: size})
             work = jobs("step", names, case, options.dtype, options.seconds)
-            for name, results in in_turn(work, options.rounds, lambda s: tell(f"{case.name}, {s}")).items():  # noqa: B023, E501
+            found = in_turn(work, options.rounds, tell, options.tries)
+            for name, results in found.items():
                 curves[axis]["seconds"][name].append(median(results, "seconds"))
     return {"middle": asdict(middle), "curves": curves}
 
@@ -107,7 +112,7 @@ def verdicts(options: Benchmark, tell: Tell) -> dict[str, Any]:
     if "torch" in options.names():
         work["gradcheck, slow"] = job | {"fast": False}
         work["gradcheck, fast"] = job | {"fast": True}
-    found = in_turn(work, options.rounds, tell)
+    found = in_turn(work, options.rounds, tell, options.tries)
     if any(result.get("code") for result in chain(*found.values())):
         raise InputError(f"{' '.join(ours)}: failed")
     return {

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.cases import NAMED, Case
-from benchmarks.contender import CONTENDERS, present
+from benchmarks.contender import present
 from lstm_spec import InputError
 from lstm_spec.files import require_writable
 
@@ -35,6 +35,8 @@ class Benchmark:
     """How often each is measured."""
     seconds: float = 1.0
     """Of each measurement, after a warm-up."""
+    tries: int = 1
+    """Measure up to so many times where other programs used the processor meanwhile (Linux)."""
     dtype: Literal["float32", "float64"] = "float32"
     """Precision."""
     gemm: int = 2048
@@ -63,7 +65,7 @@ class Benchmark:
             InputError: names the option.
         """
         self.cases(), self.names(), Case.of(self.long_case)
-        for name in ("rounds", "gemm", "keep_every"):
+        for name in ("rounds", "tries", "gemm", "keep_every"):
             if getattr(self, name) < 1:
                 flag = name.replace("_", "-")
                 raise InputError(f"--{flag}: got {getattr(self, name)}, expected 1 or more")
@@ -73,6 +75,3 @@ class Benchmark:
             require_writable(path)
         if self.figure and self.figure.suffix.lower() not in FIGURES:
             raise InputError(f"--figure {self.figure}: expected a name in {', '.join(FIGURES)}")
-
-
-__all__ = ["CONTENDERS", "Benchmark", "Kind"]

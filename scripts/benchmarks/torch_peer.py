@@ -39,7 +39,7 @@ class Torch:
         logits = self._readout(outputs).flatten(0, 1)
         loss = torch.nn.functional.cross_entropy(logits, self._targets)
         loss.backward()
-        return float(loss)
+        return loss.item()
 
     @torch.inference_mode()
     def sample(self, length: int) -> int:

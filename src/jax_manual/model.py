@@ -81,7 +81,8 @@ def _objective(
 def _start(params: Params, batch: Batch) -> tuple[State, Adjoints]:
     """The initial state, and no taps."""
     state = batch.initial_state or zero_state(params.layers, batch.tokens.shape[1])
-    return state, Adjoints((None,) * len(params.layers), None)
+    none: Any = (None,) * len(params.layers)
+    return state, Adjoints(none, None)
 
 
 @validated(_check)

@@ -52,7 +52,7 @@ def loss_and_grads(
     return LossAndGrads(
         _mean(passed, counted, work),
         _gradients(work),
-        _side_by_side([p.dstate for p in passed]),
+        _side_by_side([p.dstate for p in passed if p.dstate]),
         _side_by_side([p.final_state for p in passed]),
     )
 

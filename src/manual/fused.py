@@ -113,7 +113,12 @@ def backward_block(
     hidden, (start, end) = layer.hidden, steps
     _local_derivatives(steps, layer)
     dC, dh, dz, parts = layer.dC, layer.dh, layer.dz, layer.dz_parts
-    product, W, out, dh_next = layer.backward_product.multiply, p.backward, layer.dz_out, dz[:, :hidden]
+    product, W, out, dh_next = (
+        layer.backward_product.multiply,
+        p.backward,
+        layer.dz_out,
+        dz[:, :hidden],
+    )
     for j in reversed(range(end - start)):
         da, through_m, dC_next, multiples_of_dC, multiples_of_dh = layer.backward_steps[start + j]
         by_dC, by_dh = layer.local_steps[j]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from lstm_spec import Batch, Params, State
+from lstm_spec import Batch, Cotangents, Params, State
 from manual import cut, fused, model
 from manual.fused import FusedWeights
 from manual.fused_tape import FusedTape
@@ -100,16 +100,16 @@ def _forward(weights: list[FusedWeights], state: States, batch: Batch, tape: Fus
 def _one_hot(tokens: np.ndarray, x: np.ndarray) -> None:
     """Write tokens `(time, batch)` as rows into x `(time, batch, vocab)`."""
     x[...] = 0
-    time, batch = np.indices(tokens.shape, sparse=True)
-    x[time, batch, tokens] = 1
+    time, batch = (np.arange(size) for size in tokens.shape)
+    x[time[:, None], batch, tokens] = 1
 
 
 def _begin_backward(batch: Batch, tape: FusedTape) -> None:
     """What reaches each layer's final h and C; zero without cotangents."""
-    _, on_h, on_C = batch.cotangents or (None, None, None)
+    given = batch.cotangents or Cotangents()
     for k, layer in enumerate(tape.layers):
-        layer.dz[:, : layer.hidden] = 0 if on_h is None else on_h[k].T
-        layer.dC[...] = 0 if on_C is None else on_C[k].T
+        layer.dz[:, : layer.hidden] = 0 if given.last_h is None else given.last_h[k].T
+        layer.dC[...] = 0 if given.last_C is None else given.last_C[k].T
 
 
 def _backward(
@@ -145,7 +145,7 @@ def _backward(
 def _back_through(
     p: FusedWeights, batch: Batch, k: int, steps: tuple[int, int], tape: FusedTape
 ) -> None:
-    """One layer over some steps; `tape.dh` has what reaches its h, then the h of the layer below."""
+    """One layer over some steps; in `tape.dh`, what reaches h makes way for what goes down."""
     (start, end), layer = steps, tape.layers[k]
     dh = tape.dh[start:end]
     if batch.cotangents is not None and batch.cotangents.h is not None:

@@ -17,7 +17,7 @@ ONE_HOT = 16  # vocabularies up to this size are multiplied, larger ones looked 
 
 
 def block_lengths(config: Config, inner: int, time: int, batch: int) -> tuple[int, int]:
-    """How many steps' local derivatives are formed together, and gradients by weights summed.
+    """How many steps' local derivatives are formed, and gradients by weights summed, at once.
 
     The former are as many as the cache holds, divided evenly. The latter are some such blocks; or,
     where that is no less than half of WIDE rows, as many steps as a small kernel takes.
@@ -56,9 +56,9 @@ def products(config: Config, layer: int, batch: int, flat: bool) -> tuple[Produc
 class FusedLayer:
     """What one layer keeps of a forward pass, and the scratch memory of its passes.
 
-    `steps (time + 1, 6, batch, hidden)` has for each step C_prev, g, f, i, o, m: neighbours are what
-    one operation can treat together. The backward pass leaves dC_next, da_g, da_f, da_i, da_o and
-    scratch in their place; `local` has what they are multiples of, in the same order.
+    `steps (time + 1, 6, batch, hidden)` has for each step C_prev, g, f, i, o, m: neighbours are
+    what one operation can treat together. The backward pass leaves dC_next, da_g, da_f, da_i, da_o
+    and scratch in their place; `local` has what they are multiples of, in the same order.
 
     The columns of z are h, then x (dense inputs or one-hot tokens) and a 1 for the bias. Where
     tokens are looked up, z is h alone.

@@ -48,7 +48,7 @@ def piece_height(height: int, inner: int, width: int) -> int:
 
 def matmul(z: np.ndarray, W: np.ndarray, out: np.ndarray) -> None:
     """`z @ W` into `out`, the rows of z in pieces."""
-    rows = piece_height(*z.shape, W.shape[1])
+    rows = piece_height(len(z), z.shape[1], W.shape[1])
     np.matmul(z.reshape(-1, rows, z.shape[1]), W, out=out.reshape(-1, rows, W.shape[1]))
 
 

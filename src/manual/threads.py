@@ -7,10 +7,11 @@ BLAS threads alone, so the same machine gives the same bits.
 
 import contextvars
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
+from itertools import pairwise
 from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -44,7 +45,7 @@ def parts(hidden: int, batch: int) -> list[slice]:
         number -= 1
     number = max(1, number)
     bounds = [batch * k // number for k in range(number + 1)]
-    return [slice(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(bounds)]
 
 
 class _Share:
@@ -74,7 +75,7 @@ class _Share:
 _share = _Share()
 
 
-def run(tasks: list[Callable[[], Result]], pool: ThreadPoolExecutor | None) -> list[Result]:
+def run(tasks: Sequence[Callable[[], Result]], pool: ThreadPoolExecutor | None) -> list[Result]:
     """Run tasks at the same time, the first in this thread; their results in order."""
     if pool is None or len(tasks) == 1:
         return [task() for task in tasks]

@@ -1,4 +1,4 @@
-"""The fast pass works in blocks, segments and parts; however it is cut, it equals the literal one."""
+"""The fast pass works in blocks, segments and parts; however cut, it equals the literal one."""
 
 import threading
 
