@@ -17,7 +17,7 @@ from benchmarks.disturbed import Watch
 from lstm_spec import InputError
 
 SCRIPTS = Path(__file__).resolve().parent.parent
-PAUSE = 2.0  # seconds, before a disturbed measurement is tried again
+MOMENT, PATIENCE = 0.4, 60.0  # seconds of quiet to see, and to wait for it at most
 Tell = Callable[[str], None]
 
 
@@ -53,12 +53,23 @@ def run_command(command: list[str]) -> dict[str, Any]:
 def undisturbed(job: dict[str, Any], tries: int) -> dict[str, Any]:
     """A job's result; once more, so many times at most, if others used the processor meanwhile."""
     for _ in range(tries):
+        if tries > 1:
+            wait_for_quiet()
         watch = Watch()
         found = run_command(job["command"]) if "command" in job else run(job)
         if not watch.disturbed():
             break
-        time.sleep(PAUSE)
     return found
+
+
+def wait_for_quiet() -> None:
+    """Until nobody else used the processor for a moment, or patience ends."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        watch = Watch()
+        time.sleep(MOMENT)
+        if not watch.disturbed():
+            return
 
 
 def in_turn(

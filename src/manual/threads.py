@@ -18,8 +18,8 @@ from threadpoolctl import ThreadpoolController
 
 Result = TypeVar("Result")
 
-ENOUGH = 2**25  # multiplications of one step and part from which a thread of its own pays
-NARROWEST = 32  # columns of a part: narrower products are slow
+ENOUGH = 2**20  # multiplications of one step and part from which a thread of its own pays
+NARROWEST = 16  # columns of a part, at least
 
 
 @cache
