@@ -35,7 +35,8 @@ def blas_threads() -> int:
 
 def blas_architecture() -> str:
     """The processor that BLAS chose its kernels for, or an empty string."""
-    return next((lib.get("architecture", "") for lib in _blas().info()), "")
+    found = (lib["architecture"] for lib in _blas().info() if "architecture" in lib)
+    return next(found, "")
 
 
 def parts(hidden: int, batch: int) -> list[slice]:

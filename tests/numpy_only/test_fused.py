@@ -215,3 +215,12 @@ def test_the_size_of_a_real_training_step(dtype):
     found, expected = (m.loss_and_grads(params, batch) for m in (manual, model))
     compare(found, expected, rtol=rtol)
     assert np.isfinite(found.loss)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_a_step_for_sampling_equals_the_literal_one(layers, dtype):
+    params, batch = drawn(layers, vocab=300)
+    tokens = np.array([255, 3, 250]).astype(dtype)
+    for state in (None, batch.initial_state):
+        compare(manual.step(params, tokens, state), model.step(params, tokens, state))
