@@ -25,11 +25,13 @@ def show(console: Console, results: dict[str, Any]) -> None:
     }
     for kind, maker in makers.items():
         for table in maker(results[kind]) if results.get(kind) else ():
+            title, table.title = table.title, None  # else it wraps at the table's width
+            console.print(title, style="bold")
             console.print(table, "")
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, title_style="bold")
+    table = Table(title=title, box=None, pad_edge=False)
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left", no_wrap=True)
     return table
@@ -55,7 +57,7 @@ def _steps(results: list[dict]) -> list[Table]:
         cells = [f"{result['limit_seconds'] / result['seconds'][name]:.2f}" for name in names]
         limits.add_row(result["case"]["name"], *cells, f"{result['gemm_rate'] / 1e9:.0f}")
     ours = [name for name in names if not CONTENDERS[name].peer]
-    others = [name for name in ("jax", *names) if name == "jax" or CONTENDERS[name].peer]
+    others = [name for name in names if name == "jax" or CONTENDERS[name].peer]
     ratios = [_ratios(results, name, others) for name in ours]
     return [times, *(table for table in ratios if table.columns[1:]), limits]
 
