@@ -20,7 +20,7 @@ from lstm_spec import (
 from lstm_spec.corpus import padded_batch, read_text
 
 PARAMS, BATCH = draw_params(layers=2), draw_batch(layers=2)
-BACKENDS = ("numpy", "jax")
+BACKENDS = ("numpy", "jax", "jax-manual")
 
 
 def changed(array, index, value):
@@ -169,7 +169,8 @@ def test_configurations():
 
 def test_an_unknown_backend_and_one_that_is_not_installed(monkeypatch):
     with pytest.raises(
-        InputError, match="backend: got 'torch', expected one of numpy, numpy-literal, jax"
+        InputError,
+        match="backend: got 'torch', expected one of numpy, numpy-literal, jax, jax-manual",
     ):
         load_backend("torch")
     monkeypatch.setitem(sys.modules, "manual", None)

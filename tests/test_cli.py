@@ -114,7 +114,7 @@ BAD = {
     "plant": (["--plant", "B12"], "--plant: got 'B12', expected one of B1, B2"),
     "unknown backend": (
         ["--backend", "torch"],
-        "backend: got 'torch', expected one of numpy, numpy-literal, jax",
+        "backend: got 'torch', expected one of numpy, numpy-literal, jax, jax-manual",
     ),
     "no such file": (["--data", "missing.txt"], "missing.txt: cannot be read: No such file"),
     "not UTF-8": (["--data", "latin.txt"], "latin.txt: not UTF-8: byte 0xe9 at offset 3"),

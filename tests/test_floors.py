@@ -16,15 +16,23 @@ def loaded_by(code: str) -> set[str]:
     return {line.partition(".")[0] for line in result.stdout.splitlines()}
 
 
-BACKEND_PACKAGES = {"manual", "jax_ref", "jax", "jaxlib"}
+BACKEND_PACKAGES = {"manual", "jax_ref", "jax_manual", "jax", "jaxlib"}
 FORBIDDEN = {
     "import lstm_spec": {*BACKEND_PACKAGES, "gradparity", "lstm_lm", "matplotlib", "scipy"},
-    "import manual": {"jax_ref", "jax", "jaxlib", "gradparity", "lstm_lm", "matplotlib", "scipy"},
-    "import jax_ref": {"manual", "gradparity", "lstm_lm", "matplotlib"},
+    "import manual": {
+        *BACKEND_PACKAGES - {"manual"},
+        "gradparity",
+        "lstm_lm",
+        "matplotlib",
+        "scipy",
+    },
+    "import jax_ref": {"manual", "jax_manual", "gradparity", "lstm_lm", "matplotlib"},
+    "import jax_manual": {"manual", "gradparity", "lstm_lm", "matplotlib"},
     "import gradparity": {*BACKEND_PACKAGES, "lstm_lm", "matplotlib"},
     "import gradparity.cli": {*BACKEND_PACKAGES, "lstm_lm", "matplotlib"},
-    "import lstm_spec; lstm_spec.load_backend('numpy')": {"jax_ref", "jax", "jaxlib"},
-    "import lstm_spec; lstm_spec.load_backend('jax')": {"manual"},
+    "import lstm_spec; lstm_spec.load_backend('numpy')": BACKEND_PACKAGES - {"manual"},
+    "import lstm_spec; lstm_spec.load_backend('jax')": {"manual", "jax_manual"},
+    "import lstm_spec; lstm_spec.load_backend('jax-manual')": {"manual"},
 }
 
 

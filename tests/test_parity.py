@@ -137,7 +137,7 @@ def test_loss_step_and_objective_agree():
     compare(numpy.loss(params, without), jax.loss(params, without))
 
 
-@pytest.mark.parametrize("name", ["numpy", "jax"])
+@pytest.mark.parametrize("name", ["numpy", "jax", "jax-manual"])
 def test_chained_windows_equal_one_long_one(name):
     """The final state carries on, and its gradient flows back through the window before."""
     backend = load_backend(name)

@@ -80,6 +80,27 @@ def test_both_backends_give_the_same_numbers(text, tmp_path, schedule):
     assert np.max(np.abs(one - other) / other) < 1e-9
 
 
+@pytest.mark.parametrize("backend", ["numpy", "jax-manual"])
+def test_keeping_few_states_changes_no_number(text, tmp_path, backend):
+    common = [
+        "--data", text, "--steps", 30, "--hidden", 8, "--batch", 4, "--window", 10, "--layers", 2,
+        "--dropout", 0.2, "--dtype", "float64", "--backend", backend,
+    ]  # fmt: skip
+    assert train(*common, "--out", tmp_path / "all") == 0
+    assert train(*common, "--keep-every", 3, "--out", tmp_path / "few") == 0
+    one, other = losses(tmp_path / "all"), losses(tmp_path / "few")
+    assert len(one) == 30
+    assert np.max(np.abs(one - other) / one) < 1e-9
+
+
+def test_the_third_backend_trains_alike(text, tmp_path):
+    common = ["--data", text, *SMALL, "--window", 10, "--layers", 2, "--steps", 50]
+    for backend in ("jax", "jax-manual"):
+        assert train(*common, "--backend", backend, "--out", tmp_path / backend) == 0
+    one, other = losses(tmp_path / "jax"), losses(tmp_path / "jax-manual")
+    assert np.max(np.abs(one - other) / one) < 1e-9
+
+
 def test_side_by_side(tmp_path, capsys):
     out = tmp_path / "run"
     assert train(*SMALL, "--steps", 20, "--backend", "both", "--out", out) == 0
@@ -178,7 +199,15 @@ def test_a_sick_run_says_where(tmp_path, capsys, backend):
 
 
 BAD = {
-    "backend": (["--backend", "torch"], "--backend: got 'torch', expected one of numpy, jax, both"),
+    "backend": (
+        ["--backend", "torch"],
+        "--backend: got 'torch', expected one of numpy, jax, jax-manual, both",
+    ),
+    "states": (["--keep-every", "-1"], "--keep-every: got -1, expected 0 (keep all) or more"),
+    "states in autodiff": (
+        ["--keep-every", "5", "--backend", "jax"],
+        "--keep-every: got 5 with backend jax, expected numpy or jax-manual",
+    ),
     "file": (["--data", "missing"], "missing: cannot be read"),
     "hidden": (["--hidden", "0"], "--hidden: got 0, expected 1 or more"),
     "short": (["--data", "short"], "tokens to train on, expected at least"),

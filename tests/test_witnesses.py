@@ -57,7 +57,7 @@ def _torch_loss_and_grads(params, batch):
     return loss.item(), Params(layers, W_v.grad.numpy(), b_v.grad.numpy()), state
 
 
-@pytest.mark.parametrize("backend", ["numpy", "jax"])
+@pytest.mark.parametrize("backend", ["numpy", "jax", "jax-manual"])
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_against_pytorch(backend, layers):
     params = draw_params(layers=layers, hidden=6)

@@ -11,6 +11,7 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from gradparity.cases import CASES
 from gradparity.diagnosis.command import Diagnose
 from gradparity.equations import NUMBERS, known_mistakes
 from gradparity.planted import Planted
@@ -20,6 +21,7 @@ from lstm_spec.files import require_writable, write_whole
 
 OK, MISMATCH, BAD_USE, INTERRUPTED, BROKEN = 0, 1, 2, 130, 70
 NARROWEST = 80  # columns that the table needs; a narrower terminal wraps it
+CASE_NAMES = tuple(case.name for case in CASES)
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Check:
     """The implementation it is held to."""
     seed: int = 0
     """First seed; each case runs this one and the next few."""
+    case: str | None = None
+    """Run this case only, such as "aⁿbⁿ, notebook"; --json lists their names."""
     plant: str | None = None
     """See the check fail: plant a known mistake in this equation, B1 to B11."""
 
@@ -59,7 +63,9 @@ class Check:
         reference = load_backend(self.against)
         names = (f"{self.plant} planted" if self.plant else self.backend, self.against)
         with _progress() as progress:
-            report = run_check(subject, reference.adjoints, names, text, self.seed, progress)
+            report = run_check(
+                subject, reference.adjoints, names, text, self.seed, progress, self.case
+            )
         report.seconds = time.perf_counter() - start
         if self.json:
             write_whole(self.json, report.to_json().encode())
@@ -88,6 +94,8 @@ class Check:
             raise InputError("--plant: stands in for --backend, expected one of the two")
         if self.plant is not None and self.plant not in NUMBERS:
             raise InputError(f"--plant: got {self.plant!r}, expected one of {', '.join(NUMBERS)}")
+        if self.case is not None and self.case not in CASE_NAMES:
+            raise InputError(f"--case: got {self.case!r}, expected one of {'; '.join(CASE_NAMES)}")
         if self.seed < 0:
             raise InputError(f"--seed: got {self.seed}, expected 0 or more")
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from lstm_lm.optimizers import Moments, Optimizer, clip, global_norm
 from lstm_lm.options import Options
-from lstm_spec import Batch, InputError, Params, State, load_backend
+from lstm_spec import Batch, InputError, LossAndGrads, Params, State, config_of, load_backend
 from lstm_spec.tree import iter_leaves, tree_map
 
 
@@ -53,7 +53,8 @@ class NumpyEngine:
     """Everything by hand."""
 
     def __init__(self, options: Options) -> None:
-        self._backend = load_backend("numpy")
+        self._backend: Any = load_backend("numpy")
+        self._workspace: Any = None
         self._optimizer = Optimizer(options)
         self._options = options
 
@@ -64,7 +65,7 @@ class NumpyEngine:
     def update(self, training: Training, batch: Batch, rate: float) -> Update:
         """As `Engine.update`."""
         with np.errstate(over="ignore", invalid="ignore"):  # the loop says so, and where
-            result = self._backend.loss_and_grads(training.params, batch)
+            result = self._loss_and_grads(training.params, batch)
             norm = global_norm(result.grads)
             if not np.isfinite(norm):
                 return Update(training, float(result.loss), norm)
@@ -81,7 +82,14 @@ class NumpyEngine:
     def gradients(self, params: Params, batch: Batch) -> Params:
         """As `Engine.gradients`."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return self._backend.loss_and_grads(params, batch).grads
+            return self._loss_and_grads(params, batch).grads
+
+    def _loss_and_grads(self, params: Params, batch: Batch) -> LossAndGrads:
+        """In the memory of the update before, where the shapes are the same."""
+        shape = (config_of(params), *batch.tokens.shape)
+        if self._workspace is None or not self._workspace.fits(*shape):
+            self._workspace = self._backend.Workspace(*shape, self._options.keep_every or None)
+        return self._backend.loss_and_grads(params, batch, self._workspace)
 
 
 def _jax_engine(options: Options) -> Engine:
@@ -90,7 +98,11 @@ def _jax_engine(options: Options) -> Engine:
     return JaxEngine(options)
 
 
-ENGINES: dict[str, Callable[[Options], Engine]] = {"numpy": NumpyEngine, "jax": _jax_engine}
+ENGINES: dict[str, Callable[[Options], Engine]] = {
+    "numpy": NumpyEngine,
+    "jax": _jax_engine,
+    "jax-manual": _jax_engine,
+}
 
 
 def make_engine(options: Options) -> Engine:

@@ -47,7 +47,8 @@ class JaxEngine:
 def _update(
     backend: Any, rule: Any, options: Options, training: Training, batch: Batch, rate: Any
 ) -> tuple[Training, Any, Any]:
-    result = backend.loss_and_grads(training.params, batch)
+    few = {"keep_every": options.keep_every} if options.keep_every else {}
+    result = backend.loss_and_grads(training.params, batch, **few)
     norm = optax.tree.norm(result.grads)
     direction, moments = apply_rule(rule, options, result.grads, training.moments, training.params)
     params = jax.tree.map(lambda p, u: p + (-rate * u).astype(p.dtype), training.params, direction)

@@ -53,7 +53,7 @@ class Options:
     overwrite: bool = False
     """Start afresh in a folder that already holds a run."""
     backend: str = "numpy"
-    """numpy, jax, or both: two runs side by side, and their difference drawn."""
+    """numpy, jax, jax-manual, or both: numpy and jax side by side, and their difference drawn."""
     dtype: Literal["float32", "float64"] = "float32"
     """Precision of everything that is computed."""
     seed: int = 0
@@ -83,6 +83,8 @@ class Options:
     """Sequences side by side (22; text: 50 streams)."""
     window: int = 50
     """Steps of a text that gradients flow through; states are carried on."""
+    keep_every: int = 0
+    """Keep states every so many steps only, and recompute the others: less memory; 0: keep all."""
     steps: int | None = None
     """Number of updates (5000; 0: as many as `epochs` makes)."""
     epochs: float | None = None
@@ -164,6 +166,7 @@ _RULES = (
     ("hidden", lambda v: v >= 1, "1 or more"),
     ("batch", lambda v: v >= 1, "1 or more"),
     ("window", lambda v: v >= 1, "1 or more"),
+    ("keep_every", lambda v: v >= 0, "0 (keep all) or more"),
     ("steps", lambda v: v >= 0, "0 or more"),
     ("epochs", lambda v: v >= 0, "0 or more"),
     ("seed", lambda v: v >= 0, "0 or more"),
@@ -193,6 +196,9 @@ def _validate(options: Options) -> None:
     if options.validation + options.test >= 1:
         shares = f"{options.validation} and {options.test}"
         raise InputError(f"--validation and --test: got {shares}, expected a sum below 1")
+    if options.keep_every and options.backend not in ("numpy", "jax-manual"):
+        found = f"got {options.keep_every} with backend {options.backend}"
+        raise InputError(f"--keep-every: {found}, expected numpy or jax-manual")
     if options.task == "text" and not options.steps and not options.epochs:
         raise InputError("--steps and --epochs: both are 0, expected one of them above 0")
     if options.task == "anbn" and not options.steps:

@@ -28,7 +28,8 @@ from lstm_spec.files import write_whole
 OK, BAD_USE, INTERRUPTED = 0, 2, 130
 # What may change when a run goes on: these touch neither the model nor what it has seen.
 CHANGEABLE = {
-    "backend", "steps", "epochs", "evaluate_every", "patience", "overwrite", "data", "out",
+    "backend", "keep_every", "steps", "epochs", "evaluate_every", "patience", "overwrite", "data",
+    "out",
 }  # fmt: skip
 
 

@@ -9,7 +9,12 @@ from lstm_spec.params import LayerParams, Params
 from lstm_spec.results import VJP, LossAndGrads, LossOnly
 
 # Modules by name, imported only when asked for: `numpy` must never load JAX.
-BACKENDS = {"numpy": "manual", "numpy-literal": "manual.model", "jax": "jax_ref"}
+BACKENDS = {
+    "numpy": "manual",
+    "numpy-literal": "manual.model",
+    "jax": "jax_ref",
+    "jax-manual": "jax_manual",
+}
 
 
 class Backend(Protocol):

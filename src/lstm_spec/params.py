@@ -1,5 +1,8 @@
 """The parameter tree: one format for parameters, gradients and optimiser moments."""
 
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from lstm_spec.checks import require_array, require_floats
@@ -44,10 +47,11 @@ def stack_shapes(config: Config) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def param_shapes(config: Config) -> dict[str, tuple[int, ...]]:
+@lru_cache
+def param_shapes(config: Config) -> Mapping[str, tuple[int, ...]]:
     """Shape by path of the whole model, in the tree's order."""
     readout = {"W_v": (config.vocab_size, config.hidden_size), "b_v": (config.vocab_size,)}
-    return stack_shapes(config) | readout
+    return MappingProxyType(stack_shapes(config) | readout)
 
 
 def params_from_leaves(by_path: dict[str, Any], num_layers: int) -> Params:

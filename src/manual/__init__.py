@@ -11,7 +11,8 @@ This module is a backend: it has the functions of `lstm_spec.Backend`.
 """
 
 from manual.fast import loss, loss_and_grads
-from manual.model import adjoints, objective, step
+from manual.model import adjoints, objective
+from manual.sampling import step
 from manual.stack import vjp
 from manual.workspace import Workspace
 

@@ -1,21 +1,14 @@
 """Loss and gradients of the whole model, by the arrangement of `fused.py`."""
 
-import numpy as np
-from jaxtyping import Float
+from functools import partial
 
-from lstm_spec import (
-    Batch,
-    Cotangents,
-    LayerParams,
-    LossAndGrads,
-    LossOnly,
-    Params,
-    State,
-    zero_state,
-)
-from manual import fused, model
+import numpy as np
+
+from lstm_spec import Batch, LossAndGrads, LossOnly, Params, State
+from manual import cut, fused, fused_pass, model, threads
 from manual.fused import FusedWeights
-from manual.readout import Targets
+from manual.fused_pass import Passed
+from manual.fused_tape import FusedTape
 from manual.workspace import Workspace, prepare
 
 
@@ -28,17 +21,12 @@ def loss(params: Params, batch: Batch, workspace: Workspace | None = None) -> Lo
     work = prepare(params, batch, workspace)
     if work.config.dtype == "complex128":
         return model.loss(params, batch, work)
-    tape = work.fused
-    _forward(params, batch, work)
-    targets, top = model.targets_of(batch), tape.layers[-1]
-    total = sum(
-        tape.readout.block_loss(
-            params.W_v, params.b_v, top.h[start:end], _part(targets, start, end)
-        )[0]
-        for start, end in fused.blocks(work.time, top.block)
-    )
-    value = work.config.numpy_dtype.type(total / targets.mask.sum())
-    return LossOnly(value, tape.final_state())
+    weights = _weights(params, work)
+    parts = _parts(batch, work)
+    tasks = [partial(fused_pass.forward, weights, params, part, tape) for part, tape in parts]
+    passed = threads.run(tasks, work.pool)
+    final_state = _side_by_side([p.final_state for p in passed])
+    return LossOnly(_mean(passed, _counted(batch), work), final_state)
 
 
 def loss_and_grads(
@@ -55,84 +43,55 @@ def loss_and_grads(
         InputError: parameters, batch or workspace are malformed or do not fit each other.
     """
     work = prepare(params, batch, workspace, real=True)
-    weights = _forward(params, batch, work)
-    final = work.fused.final_state()
-    nats, layers, dstate = _backward(weights, params, batch, work)
-    value = work.config.numpy_dtype.type(nats / model.targets_of(batch).mask.sum())
-    readout = work.fused.readout
-    grads = Params(layers, readout.dW_v.copy(), readout.db_v.copy())
-    return LossAndGrads(value, grads, dstate, final)
-
-
-def _forward(params: Params, batch: Batch, work: Workspace) -> list[FusedWeights]:
-    """Every layer over all time steps, from the bottom upwards."""
-    tape = work.fused
-    state = batch.initial_state or zero_state(work.config, work.batch)
-    weights = [fused.stack(p, layer) for p, layer in zip(params.layers, tape.layers, strict=True)]
-    bottom = tape.layers[0]
-    if not bottom.looks_up:
-        model.one_hot(batch.tokens, bottom.x)
-    for k, layer in enumerate(tape.layers):
-        if k > 0:
-            below = tape.layers[k - 1].h
-            np.copyto(layer.x, below if batch.dropout is None else below * batch.dropout[k - 1])
-        tokens = batch.tokens if layer.looks_up else None
-        fused.forward(weights[k], state.h[k], state.C[k], tokens, layer)
-    return weights
-
-
-def _backward(
-    weights: list[FusedWeights], params: Params, batch: Batch, work: Workspace
-) -> tuple[np.floating, tuple[LayerParams, ...], State]:
-    """Every layer from the top downwards: nats, the layers' gradients and the initial state's."""
-    tape, dstate = work.fused, zero_state(work.config, work.batch)
-    targets = model.targets_of(batch)
-    weight, nats = 1 / int(targets.mask.sum()), work.config.numpy_dtype.type(0)
-    tape.readout.begin()
-    grads: list[LayerParams] = []
-    for k in reversed(range(len(tape.layers))):
-        layer, top = tape.layers[k], k == len(tape.layers) - 1
-        fused.begin_backward(layer, *_last_cotangents(batch, work, k))
-        for start, end in fused.blocks(work.time, layer.block):
-            if top:
-                part = _part(targets, start, end)
-                h = layer.h[start:end]
-                more, dh = tape.readout.block_backward(params.W_v, params.b_v, h, part, weight)
-                nats += more
-            else:
-                dh = tape.dh[start:end]
-            dh = _with_cotangent(dh, batch.cotangents, k, start, end)
-            dx = tape.dh[start:end] if k > 0 else None
-            fused.backward_block(weights[k], (start, end), dh, layer, dx)
-            if dx is not None and batch.dropout is not None:
-                dx *= batch.dropout[k - 1][start:end]
-            tokens = batch.tokens if layer.looks_up else None
-            fused.accumulate_block((start, end), tokens, layer, first=end == work.time)
-        dstate.h[k], dstate.C[k] = layer.dz[: layer.hidden], layer.dC
-        grads.insert(0, fused.gradients(layer))
-    return nats, tuple(grads), dstate
-
-
-def _part(targets: Targets, start: int, end: int) -> Targets:
-    return Targets(targets.ids[start:end], targets.mask[start:end])
-
-
-def _with_cotangent(
-    dh: np.ndarray, cotangents: Cotangents | None, layer: int, start: int, end: int
-) -> np.ndarray:
-    """What reaches each h from outside, with a cotangent on it."""
-    if cotangents is None or cotangents.h is None:
-        return dh
-    return dh + cotangents.h[layer, start:end]  # B3
-
-
-def _last_cotangents(
-    batch: Batch, work: Workspace, layer: int
-) -> tuple[Float[np.ndarray, "hidden batch"], Float[np.ndarray, "hidden batch"]]:
-    """What reaches the final h and C of a layer; zero without cotangents."""
-    zero = np.zeros((work.config.hidden_size, work.batch), work.config.numpy_dtype)
-    found = batch.cotangents or Cotangents()
-    return (
-        zero if found.last_h is None else found.last_h[layer],
-        zero if found.last_C is None else found.last_C[layer],
+    weights, counted = _weights(params, work), _counted(batch)
+    tasks = [
+        partial(fused_pass.forward_and_backward, weights, params, part, 1 / counted, tape)
+        for part, tape in _parts(batch, work)
+    ]
+    passed = threads.run(tasks, work.pool)
+    return LossAndGrads(
+        _mean(passed, counted, work),
+        _gradients(work),
+        _side_by_side([p.dstate for p in passed if p.dstate]),
+        _side_by_side([p.final_state for p in passed]),
     )
+
+
+def _weights(params: Params, work: Workspace) -> list[FusedWeights]:
+    """Every layer's weights, stacked and scaled into the workspace's arrays."""
+    for p, weights in zip(params.layers, work.weights, strict=True):
+        weights.fill(p)
+    return work.weights
+
+
+def _parts(batch: Batch, work: Workspace) -> list[tuple[Batch, FusedTape]]:
+    """Each thread's share of the batch, and its memory."""
+    tapes = work.fused
+    if len(tapes) == 1:
+        return [(batch, tapes[0])]
+    return [(cut.columns(batch, tape.columns), tape) for tape in tapes]
+
+
+def _counted(batch: Batch) -> int:
+    """N of F9."""
+    return batch.tokens.size if batch.mask is None else int(np.count_nonzero(batch.mask))
+
+
+def _mean(passed: list[Passed], counted: int, work: Workspace) -> np.floating:
+    return work.config.numpy_dtype.type(sum(p.nats for p in passed) / counted)  # F9
+
+
+def _side_by_side(states: list[State]) -> State:
+    if len(states) == 1:
+        return states[0]
+    return State(*(np.concatenate(parts, axis=2) for parts in zip(*states, strict=True)))
+
+
+def _gradients(work: Workspace) -> Params:
+    """B2 and B9 summed over the parts, as arrays of the caller's own."""
+    first, *others = work.fused
+    for other in others:
+        for mine, its in zip(first.gradients(), other.gradients(), strict=True):
+            np.add(mine, its, out=mine)
+    layers = tuple(fused.gradients(layer) for layer in first.layers)
+    return Params(layers, first.readout.dW_v.copy(), first.readout.db_v.copy())

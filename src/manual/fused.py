@@ -2,269 +2,183 @@
 
 What is different, and why (docs/performance.md has the measurements):
 
-- Gates lie in the order o, f, i, g: the three sigmoids are one block of rows, and so
-  are the three gates whose adjoints are multiples of dC.
-- σ(a) = (1 + tanh(a/2))/2: with the rows of o, f and i halved once in W, a single
-  tanh serves all four gates.
-- A token's column of W is looked up, or, in a small vocabulary, multiplied as one-hot
-  rows of z. The bias rides along.
-- The local derivatives do not depend on what comes from later steps. They are formed
-  for a block of steps at once, which leaves six operations and one product in the
-  loop. Adjoints overwrite the gates they belong to.
-- dW is one product for each block, while the block is still in the cache; so are the
-  readout and its loss.
-
-Only gates, C and h are kept: m = tanh(C) is cheaper to form again than to store.
+- Gates lie in the order g, f, i, o between C_prev and m: the three sigmoids are neighbours, and
+  so are f and i, C_prev and g, and all that is a multiple of dC or of dh.
+- σ(a) = (1 + tanh(a/2))/2: with the weights of f, i and o halved once, a single tanh serves all
+  four gates.
+- A token's row of weights is looked up, or, in a small vocabulary, multiplied as a one-hot part
+  of z. The bias rides along. Its gradient is a sum by token.
+- The local derivatives do not depend on what comes from later steps. They are formed for a
+  block of steps at once, which leaves four operations and one product in the loop. Adjoints
+  overwrite the gates they belong to.
+- dW is one product for some blocks, while they are still in the cache; so are the readout and
+  its loss.
+- Arrays are batch-major, and the loop's products are cut into small pieces (`gemm.py`).
 """
-
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from lstm_spec import Config, LayerParams, State
-from manual.fused_readout import FusedReadout
+from lstm_spec import Config, LayerParams
+from manual.by_token import add_by_token
+from manual.fused_tape import FusedLayer, looks_up, products
 
-ORDER = ("o", "f", "i", "g")
-CACHE = 2**20  # bytes that the gates of a block of steps may take
-ONE_HOT = 32  # vocabularies up to this size are multiplied, larger ones looked up
-
-Hidden = Float[np.ndarray, "hidden batch"]
+ORDER = ("g", "f", "i", "o")
 
 
-class FusedWeights(NamedTuple):
+class FusedWeights:
     """One layer's weights, in this module's order and scaling.
 
     Attributes:
-        forward: what z is multiplied by, rows of sigmoids halved.
-        columns: `(4*hidden, vocab)` for looking tokens up, bias included; or None.
-        backward: Wᵀ of the rows of z that send gradients back, contiguous.
+        forward, backward: what z and da are multiplied by, as their `Product` takes them.
+        rows: `(4, vocab, hidden)` for looking tokens up, bias included; or None.
     """
 
-    forward: Float[np.ndarray, "4*hidden rows"]
-    columns: Float[np.ndarray, "4*hidden vocab"] | None
-    backward: Float[np.ndarray, "sent 4*hidden"]
+    def __init__(self, config: Config, layer: int, batch: int) -> None:
+        dtype, shape = config.numpy_dtype, (4, config.input_size(layer), config.hidden_size)
+        self.hidden, self.sent = config.hidden_size, config.input_size(layer) if layer else 0
+        self.into_a, self.into_dz = products(config, layer, batch, flat=batch == 1)
+        self.forward = self.into_a.new_weights(dtype)
+        self.backward = self.into_dz.new_weights(dtype)
+        self.rows = np.empty(shape, dtype) if looks_up(config, layer) else None
 
-
-def block_length(config: Config, time: int, batch: int) -> int:
-    """How many steps are worked on together: as many as the cache holds, evenly divided."""
-    step = 4 * config.hidden_size * batch * config.numpy_dtype.itemsize
-    number = -(-time // max(1, CACHE // step))
-    return -(-time // number)
-
-
-class FusedLayer:
-    """What one layer keeps of a forward pass, and the scratch memory of its passes.
-
-    The rows of z are h, then x (dense inputs or one-hot tokens) and a row of ones for
-    the bias. Where tokens are looked up, z is h alone.
-    """
-
-    def __init__(self, config: Config, layer: int, time: int, batch: int) -> None:
-        self.hidden, self.inputs = config.hidden_size, config.input_size(layer)
-        self.reads_tokens = layer == 0
-        self.looks_up = self.reads_tokens and self.inputs > ONE_HOT
-        hidden, block = self.hidden, block_length(config, time, batch)
-        self.block = block
-        self.rows = hidden + self.inputs + 1
-
-        def empty(*shape: int) -> np.ndarray:
-            return np.empty(shape, config.numpy_dtype)
-
-        self.z = empty(time + 1, hidden if self.looks_up else self.rows, batch)
-        self.z[:, hidden:] = 1
-        self.gates, self.C = empty(time, 4 * hidden, batch), empty(time + 1, hidden, batch)
-        self.column = empty(4 * hidden, batch)
-        self.local, self.through_m = empty(block, 4 * hidden, batch), empty(block, hidden, batch)
-        self.scratch = empty(2, block, hidden, batch)
-        self.tmp, self.dh = empty(hidden, batch), empty(hidden, batch)
-        self.dC, self.dC_spare = empty(hidden, batch), empty(hidden, batch)
-        self.dz = empty(hidden if self.reads_tokens else hidden + self.inputs, batch)
-        self.da_block = empty(4 * hidden * block * batch)
-        self.z_block = empty(self.rows * block * batch)
-        self.dW, self.dW_block = empty(4 * hidden, self.rows), empty(4 * hidden, self.rows)
-
-        self.forward_steps = [self._forward_step(t) for t in range(time)]
-        self.gate_steps = [_gate_step(gates, hidden) for gates in self.gates]
-        self.local_steps = [self._local_step(j) for j in range(block)]
-
-    def _forward_step(self, t: int) -> tuple[np.ndarray, ...]:
-        """Views of step t: z, a, its sigmoids, o, f, i, g, C_prev, C, h."""
-        a, hidden = self.gates[t], self.hidden
-        gates = (a[k * hidden : (k + 1) * hidden] for k in range(4))
-        C = self.C[t : t + 2]
-        return (self.z[t], a, a[: 3 * hidden], *gates, *C, self.z[t + 1, :hidden])
-
-    def _local_step(self, j: int) -> tuple[np.ndarray, ...]:
-        """Views of step j of a block: o(1−m²), and what dh and dC are multiplied by."""
-        local, shape = self.local[j], (3, self.hidden, self.local.shape[2])
-        return self.through_m[j], local[: self.hidden], local[self.hidden :].reshape(shape)
-
-    @property
-    def h(self) -> Float[np.ndarray, "time hidden batch"]:
-        """h_0 … h_{T−1}."""
-        return self.z[1:, : self.hidden]
-
-    @property
-    def x(self) -> Float[np.ndarray, "time inputs batch"]:
-        """Where a layer's dense inputs belong."""
-        return self.z[:-1, self.hidden : -1]
-
-
-def _gate_step(gates: np.ndarray, hidden: int) -> tuple[np.ndarray, ...]:
-    """Views of one step's gates: all, f, and where da_o and da_f, da_i, da_g go."""
-    rest = gates[hidden:].reshape(3, hidden, gates.shape[1])
-    return gates, gates[hidden : 2 * hidden], gates[:hidden], rest
-
-
-class FusedTape:
-    """The layers' memory, and the gradients that pass between them."""
-
-    def __init__(self, config: Config, time: int, batch: int) -> None:
-        self.layers = [FusedLayer(config, k, time, batch) for k in range(config.num_layers)]
-        shape = (time, config.hidden_size, batch)
-        self.dh = np.empty(shape, config.numpy_dtype)
-        self.readout = FusedReadout(config, self.layers[-1].block, batch)
-
-    def final_state(self) -> State:
-        """h and C of every layer after the last step."""
-        return State(
-            np.stack([layer.h[-1] for layer in self.layers]),
-            np.stack([layer.C[-1] for layer in self.layers]),
-        )
-
-
-def stack(p: LayerParams, layer: FusedLayer) -> FusedWeights:
-    """Stack and scale a layer's weights."""
-    W = np.concatenate([getattr(p, f"W_{gate}") for gate in ORDER])
-    b = np.concatenate([getattr(p, f"b_{gate}") for gate in ORDER])
-    hidden = layer.hidden
-    backward = np.ascontiguousarray(W[:, : len(layer.dz)].T)
-    W = np.hstack([W, b[:, None]])
-    W[: 3 * hidden] *= 0.5
-    if not layer.looks_up:
-        return FusedWeights(W, None, backward)
-    return FusedWeights(np.ascontiguousarray(W[:, :hidden]), W[:, hidden:-1] + W[:, -1:], backward)
+    def fill(self, p: LayerParams) -> None:
+        """Stack and scale a layer's weights."""
+        hidden = self.hidden
+        for k, gate in enumerate(ORDER):
+            W, b = getattr(p, f"W_{gate}"), getattr(p, f"b_{gate}")
+            scale = 1 if gate == "g" else 0.5
+            self.into_dz.put(self.backward, k, slice(None), W[:, : hidden + self.sent])
+            if self.rows is None:
+                both = np.concatenate([W.T, b[None]])
+                self.into_a.put(self.forward, k, slice(None), both * W.dtype.type(scale))
+            else:
+                place = self.into_a.put(self.forward, k, slice(None), W[:, :hidden].T)
+                np.multiply(place, scale, out=place)
+                np.add(W[:, hidden:].T, b, out=self.rows[k])
+                np.multiply(self.rows[k], scale, out=self.rows[k])
 
 
 def forward(
-    p: FusedWeights, h: Hidden, C: Hidden, tokens: np.ndarray | None, layer: FusedLayer
+    p: FusedWeights, steps: tuple[int, int], tokens: np.ndarray | None, layer: FusedLayer
 ) -> None:
-    """F1–F6 over every step; dense inputs or one-hot rows stand in z already."""
-    layer.z[0, : layer.hidden], layer.C[0] = h, C
-    tmp, column, half = layer.tmp, layer.column, layer.gates.dtype.type(0.5)
-    for t, (z, a, sigmoids, o, f, i, g, C_prev, C_t, h_t) in enumerate(layer.forward_steps):
-        np.matmul(p.forward, z, out=a)  # F2
-        if p.columns is not None and tokens is not None:
-            p.columns.take(tokens[t], 1, out=column, mode="clip")
-            np.add(a, column, out=a)  # F2
+    """F1–F6 over some steps; the state before them and dense or one-hot inputs stand in place."""
+    (start, end), block, batch = steps, layer.block, layer.batch
+    product, W = layer.forward_product.multiply, p.forward
+    half = np.array(0.5, layer.z.dtype)  # quicker than a scalar
+    both, from_x = layer.products[0], layer.from_x
+    from_C, from_g = both
+    for t in range(start, end):
+        z, out, a, sigmoids, C_prev_g, f_i, o, m, C, h = layer.forward_steps[t]
+        product(z, W, out=out)  # F2
+        if tokens is not None:
+            j = (t - start) % block
+            if j == 0:
+                from_x = _look_up(p, tokens[t : min(t + block, end)], layer)
+            np.add(a, from_x[:, j * batch : (j + 1) * batch], out=a)  # F2
         np.tanh(a, out=a)
         np.multiply(sigmoids, half, out=sigmoids)
         np.add(sigmoids, half, out=sigmoids)  # F3
-        np.multiply(f, C_prev, out=C_t)
-        np.multiply(i, g, out=tmp)
-        np.add(C_t, tmp, out=C_t)  # F4
-        np.tanh(C_t, out=tmp)  # F5
-        np.multiply(o, tmp, out=h_t)  # F6
+        np.multiply(f_i, C_prev_g, out=both)
+        np.add(from_C, from_g, out=C)  # F4
+        np.tanh(C, out=m)  # F5
+        np.multiply(o, m, out=h)  # F6
 
 
-def blocks(time: int, size: int) -> list[tuple[int, int]]:
+def _look_up(p: FusedWeights, tokens: np.ndarray, layer: FusedLayer) -> np.ndarray:
+    """The tokens' part of `a`, `(4, steps*batch, hidden)`, bias included."""
+    shape = 4, tokens.size, layer.hidden
+    out = layer.from_x[: 4 * tokens.size * layer.hidden].reshape(shape)
+    assert p.rows is not None
+    return p.rows.take(tokens.ravel(), 1, out=out, mode="clip")
+
+
+def blocks(start: int, end: int, size: int) -> list[tuple[int, int]]:
     """Beginnings and ends of blocks of steps, the last block first."""
-    return [(max(0, end - size), end) for end in range(time, 0, -size)]
-
-
-def begin_backward(layer: FusedLayer, dh_last: Hidden, dC_last: Hidden) -> None:
-    """Set what reaches the last step from the final state."""
-    layer.dz[: layer.hidden] = dh_last
-    layer.dC[...] = dC_last
+    return [(max(start, stop - size), stop) for stop in range(end, start, -size)]
 
 
 def backward_block(
     p: FusedWeights,
     steps: tuple[int, int],
-    dh_out: Float[np.ndarray, "steps hidden batch"],
+    dh_out: Float[np.ndarray, "steps batch hidden"],
     layer: FusedLayer,
-    dx: Float[np.ndarray, "steps inputs batch"] | None,
+    dx: Float[np.ndarray, "steps batch inputs"] | None,
 ) -> None:
     """B3–B8, B10 and B11 over a block of steps; leaves da where the gates were.
 
     `dh_out` is what reaches each h from outside the layer. `dx`, if wanted, receives
-    the gradient by the inputs. dC_next for the block before is left in `layer.dC`.
+    the gradient by the inputs. dC_next for the block before is left in C's place.
     """
     hidden, (start, end) = layer.hidden, steps
     _local_derivatives(steps, layer)
-    dC, spare, dh = layer.dC, layer.dC_spare, layer.dh
-    dz, dh_next = layer.dz, layer.dz[:hidden]
+    dC, dh, dz, parts = layer.dC, layer.dh, layer.dz, layer.dz_parts
+    product, W, out, dh_next = (
+        layer.backward_product.multiply,
+        p.backward,
+        layer.dz_out,
+        dz[:, :hidden],
+    )
     for j in reversed(range(end - start)):
-        gates, f, da_o, da_rest = layer.gate_steps[start + j]
-        through_m, by_dh, by_dC = layer.local_steps[j]
+        da, through_m, dC_next, multiples_of_dC, multiples_of_dh = layer.backward_steps[start + j]
+        by_dC, by_dh = layer.local_steps[j]
         np.add(dh_next, dh_out[j], out=dh)  # B3
-        np.multiply(dh, through_m, out=spare)
-        np.add(dC, spare, out=dC)  # B5
-        np.multiply(dC, f, out=spare)  # B11, before da overwrites f
-        np.multiply(dh, by_dh, out=da_o)  # B4
-        np.multiply(by_dC, dC, out=da_rest)  # B8, B7, B6
-        dC, spare = spare, dC
-        np.matmul(p.backward, gates, out=dz)  # B10
+        np.multiply(by_dh, dh, out=multiples_of_dh)  # B4
+        np.add(dC_next, through_m, out=dC)  # B5
+        np.multiply(by_dC, dC, out=multiples_of_dC)  # B11, B6, B8, B7
+        product(da, W, out=out)
+        if parts is not dz:
+            np.add.reduce(parts, axis=0, out=dz)  # B10
         if dx is not None:
-            dx[j] = dz[hidden:]
-    layer.dC, layer.dC_spare = dC, spare
+            dx[j] = dz[:, hidden:]
 
 
 def _local_derivatives(steps: tuple[int, int], layer: FusedLayer) -> None:
-    """What dh and dC are multiplied by, for a block of steps.
+    """What dC and dh are multiplied by, for a block of steps.
 
     In products that the forward pass knows: m ⊙ o(1−o) = h ⊙ (1−o), and
     o(1−m²) = o − h ⊙ m, i(1−g²) = i − (i ⊙ g) ⊙ g.
     """
-    hidden, (start, end) = layer.hidden, steps
-    gates, local = layer.gates[start:end], layer.local[: end - start]
-    through_m, (m, product) = layer.through_m[: end - start], layer.scratch[:, : end - start]
-    h, C_prev, C = layer.h[start:end], layer.C[start:end], layer.C[start + 1 : end + 1]
-    o, f, i, g = (gates[:, k * hidden : (k + 1) * hidden] for k in range(4))
-    by_o, by_f, by_i, by_g = (local[:, k * hidden : (k + 1) * hidden] for k in range(4))
-    np.tanh(C, out=m)  # F5
-    np.multiply(h, m, out=through_m)
-    np.subtract(o, through_m, out=through_m)  # B5: o(1−m²)
-    np.subtract(1, gates[:, : 3 * hidden], out=local[:, : 3 * hidden])
-    np.multiply(by_o, h, out=by_o)  # B4: m ⊙ o(1−o)
-    np.multiply(f, C_prev, out=product)
-    np.multiply(by_f, product, out=by_f)  # B8: C_prev ⊙ f(1−f)
-    np.multiply(i, g, out=product)
-    np.multiply(by_i, product, out=by_i)  # B7: g ⊙ i(1−i)
-    np.multiply(product, g, out=product)
-    np.subtract(i, product, out=by_g)  # B6: i(1−g²)
+    start, end = steps
+    given, local, h = layer.steps[start:end], layer.local[: end - start], layer.h[start:end]
+    both = layer.products[: end - start]
+    np.multiply(given[:, 2:4], given[:, :2], out=both)
+    np.copyto(local[:, 0], given[:, 2])  # B11: f
+    np.subtract(1, given[:, 2:5], out=local[:, 2:5])
+    np.multiply(local[:, 2:4], both, out=local[:, 2:4])  # B8: C_prev ⊙ f(1−f); B7: g ⊙ i(1−i)
+    np.multiply(both[:, 1], given[:, 1], out=local[:, 1])
+    np.subtract(given[:, 3], local[:, 1], out=local[:, 1])  # B6: i(1−g²)
+    np.multiply(local[:, 4], h, out=local[:, 4])  # B4: m ⊙ o(1−o)
+    np.multiply(h, given[:, 5], out=local[:, 5])
+    np.subtract(given[:, 4], local[:, 5], out=local[:, 5])  # B5: o(1−m²)
 
 
 def accumulate_block(
     steps: tuple[int, int], tokens: np.ndarray | None, layer: FusedLayer, first: bool
 ) -> None:
-    """B9 for a block of steps: one product over its steps and sequences, added up in `dW`."""
-    start, end = steps
-    gates, z = layer.gates[start:end], layer.z[start:end]
-    columns = gates.shape[2] * (end - start)
-    da = layer.da_block[: gates.shape[1] * columns].reshape(gates.shape[1], columns)
-    z_block = layer.z_block[: layer.rows * columns].reshape(layer.rows, columns)
-    _copy_by_column(gates, da)
-    _copy_by_column(z, z_block[: z.shape[1]])
-    if layer.looks_up and tokens is not None:
-        z_block[layer.hidden :] = 0
-        z_block[-1] = 1
-        z_block[layer.hidden + tokens[start:end].ravel(), np.arange(columns)] = 1
-    np.matmul(da, z_block.T, out=layer.dW if first else layer.dW_block)  # B9
+    """B9 for some steps: one product over them and their sequences, added up in `dW`."""
+    (start, end), hidden = steps, layer.hidden
+    gates, z = layer.gates[start:end], layer.z[start:end].reshape(-1, layer.z.shape[2])
+    da = layer.da[: 4 * z.shape[0] * hidden].reshape(4, -1, hidden)
+    np.copyto(da.reshape(4, end - start, -1, hidden), gates.transpose(1, 0, 2, 3))
+    np.matmul(da.transpose(0, 2, 1), z, out=layer.dW if first else layer.dW_block)  # B9
     if not first:
         np.add(layer.dW, layer.dW_block, out=layer.dW)
-
-
-def _copy_by_column(array: np.ndarray, out: np.ndarray) -> None:
-    """`(steps, rows, batch)` into `(rows, steps * batch)`."""
-    steps, rows, batch = array.shape
-    np.copyto(out.reshape(rows, steps, batch), array.transpose(1, 0, 2))
+    if tokens is not None:
+        if first:
+            layer.by_token[...] = 0
+        add_by_token(da, tokens[start:end].ravel(), layer.by_token)  # B9
 
 
 def gradients(layer: FusedLayer) -> LayerParams:
     """The layer's gradients out of `dW`, in the order of the tree, as arrays of their own."""
-    parts = dict(zip(ORDER, np.split(layer.dW, 4), strict=True))
-    weights = {f"W_{gate}": part[:, :-1].copy() for gate, part in parts.items()}
-    biases = {f"b_{gate}": part[:, -1].copy() for gate, part in parts.items()}
-    return LayerParams(**weights, **biases)
+    found = {}
+    for k, gate in enumerate(ORDER):
+        if layer.looks_up:  # every step reads one token, so their sums add up to db
+            by_token = layer.by_token[k]
+            found[f"W_{gate}"] = np.concatenate([layer.dW[k], by_token.T], axis=1)
+            found[f"b_{gate}"] = by_token.sum(axis=0)
+        else:
+            found[f"W_{gate}"] = layer.dW[k, :, :-1].copy()
+            found[f"b_{gate}"] = layer.dW[k, :, -1].copy()
+    return LayerParams(**found)

@@ -1,20 +1,38 @@
 """The memory of passes over one shape, owned by an explicit object."""
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 from lstm_spec import Batch, Config, InputError, Params, validate_batch, validate_params
-from manual.fused import FusedTape
+from manual import threads
+from manual.fused import FusedWeights
+from manual.fused_tape import FusedTape
 from manual.tape import Tape
 
 
 class Workspace:
     """Every array that a pass over `(time, batch)` tokens needs; reuse it for the next pass.
 
-    The literal and the fast passes keep their own arrays, made when first needed.
+    The literal and the fast passes keep their own arrays, made when first needed. One pass at a
+    time: two threads need a workspace each.
+
+    Args:
+        config: the model's sizes.
+        time, batch: the tokens'.
+        keep_every: let the fast passes keep the states of every so many steps only and recompute
+            the others: less memory, a third more operations. None keeps everything.
+
+    Raises:
+        InputError: `keep_every` is no positive number.
     """
 
-    def __init__(self, config: Config, time: int, batch: int) -> None:
+    def __init__(
+        self, config: Config, time: int, batch: int, keep_every: int | None = None
+    ) -> None:
+        if keep_every is not None and keep_every < 1:
+            raise InputError(f"keep_every: got {keep_every}, expected 1 or more")
         self.config, self.time, self.batch = config, time, batch
+        self.keep_every = keep_every
 
     def fits(self, config: Config, time: int, batch: int) -> bool:
         """Whether this workspace was made for such a pass."""
@@ -26,9 +44,22 @@ class Workspace:
         return Tape(self.config, self.time, self.batch)
 
     @cached_property
-    def fused(self) -> FusedTape:
-        """For the fast pass."""
-        return FusedTape(self.config, self.time, self.batch)
+    def fused(self) -> list[FusedTape]:
+        """For the fast pass, one for each part of the batch."""
+        parts = threads.parts(self.config.hidden_size, self.batch)
+        flat = self.batch == 1
+        return [FusedTape(self.config, self.time, part, flat, self.keep_every) for part in parts]
+
+    @cached_property
+    def weights(self) -> list[FusedWeights]:
+        """For the fast pass, shared by its parts."""
+        return [FusedWeights(self.config, k, self.batch) for k in range(self.config.num_layers)]
+
+    @cached_property
+    def pool(self) -> ThreadPoolExecutor | None:
+        """Threads for the parts after the first."""
+        others = len(self.fused) - 1
+        return ThreadPoolExecutor(others, "manual") if others else None
 
 
 def prepare(

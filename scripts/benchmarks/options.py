@@ -1,0 +1,77 @@
+"""The command line of scripts/benchmark.py."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from benchmarks.cases import NAMED, Case
+from benchmarks.contender import present
+from lstm_spec import InputError
+from lstm_spec.files import require_writable
+
+Kind = Literal["step", "sample", "peak", "cold", "long", "scaling", "verdicts"]
+FIGURES = (".png", ".pdf", ".svg")
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Measure gradparity's backends against the libraries that are installed.
+
+    Every measurement runs in a process of its own, contenders in turn, in rounds; medians are
+    shown. Compare ratios: absolute times drift where others use the machine.
+    """
+
+    case: tuple[str, ...] = tuple(NAMED)
+    """notebook, minibatch, charrnn, medium, large, xl, or TIMExBATCHxHIDDENxVOCAB."""
+    measure: tuple[Kind, ...] = ("step", "sample", "peak", "cold")
+    """step: a training step; sample: one sequence, token by token; peak: memory of a training
+    step; cold: from the start of the process to the first gradient; long: a long sequence with
+    states kept now and then only; scaling: a training step over time, batch and hidden size;
+    verdicts: gradparity check against torch.autograd.gradcheck."""
+    contenders: tuple[str, ...] = ()
+    """numpy, numpy-literal, jax, jax-manual, torch, flax, jax-grad, jax-grad-fused (all that are
+    installed, but for numpy-literal)."""
+    rounds: int = 3
+    """How often each is measured."""
+    seconds: float = 1.0
+    """Of each measurement, after a warm-up."""
+    tries: int = 1
+    """Measure up to so many times where other programs used the processor meanwhile (Linux)."""
+    dtype: Literal["float32", "float64"] = "float32"
+    """Precision."""
+    gemm: int = 2048
+    """Size of the square matrix product that stands for the machine's limit."""
+    long_case: str = "4096x16x256x96"
+    """The sequence of `long`."""
+    keep_every: int = 64
+    """Steps between states that are kept, in `long`."""
+    json: Path | None = None
+    """Write every figure to this file."""
+    figure: Path | None = None
+    """Draw ratios, and scaling if measured, to this file (.png, .pdf or .svg)."""
+
+    def cases(self) -> list[Case]:
+        """The cases, once each."""
+        return [Case.of(text) for text in dict.fromkeys(self.case)]
+
+    def names(self) -> list[str]:
+        """The contenders that are there."""
+        return present(tuple(dict.fromkeys(self.contenders)))
+
+    def validate(self) -> None:
+        """Say at once what cannot be.
+
+        Raises:
+            InputError: names the option.
+        """
+        self.cases(), self.names(), Case.of(self.long_case)
+        for name in ("rounds", "tries", "gemm", "keep_every"):
+            if getattr(self, name) < 1:
+                flag = name.replace("_", "-")
+                raise InputError(f"--{flag}: got {getattr(self, name)}, expected 1 or more")
+        if not self.seconds >= 0:
+            raise InputError(f"--seconds: got {self.seconds}, expected 0 or more")
+        for path in filter(None, (self.json, self.figure)):
+            require_writable(path)
+        if self.figure and self.figure.suffix.lower() not in FIGURES:
+            raise InputError(f"--figure {self.figure}: expected a name in {', '.join(FIGURES)}")

@@ -1,0 +1,159 @@
+"""All layers and the readout over all steps, up and back down, by the arrangement of `fused.py`.
+
+A tape with several segments keeps the states between them only, and runs each segment again
+before it goes back through it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from lstm_spec import Batch, Cotangents, Params, State
+from manual import cut, fused, model
+from manual.fused import FusedWeights
+from manual.fused_tape import FusedTape
+from manual.readout import Targets
+
+States = Float[np.ndarray, "2 layers batch hidden"]
+
+
+class Passed(NamedTuple):
+    """What a pass hands back; the gradients by weights stay in the tape."""
+
+    nats: np.floating
+    final_state: State
+    dstate: State | None = None
+
+
+def forward(weights: list[FusedWeights], params: Params, batch: Batch, tape: FusedTape) -> Passed:
+    """Summed nats and the final state."""
+    tape.begin(batch)
+    tape.readout.begin(params.W_v)
+    nats, top = params.b_v.dtype.type(0), tape.layers[-1]
+    for start, end in tape.segments:
+        segment = _segment(batch, tape, start, end)
+        _forward(weights, tape.kept[0], segment, tape)
+        targets = model.targets_of(segment)
+        for a, b in fused.blocks(0, end - start, top.wide):
+            h, part = _rows(top.h[a:b]), Targets(targets.ids[a:b], targets.mask[a:b])
+            nats += tape.readout.block_loss(params.b_v, h, part)[0]
+        _keep_state(tape, end - start, 0)
+    return Passed(nats, tape.state(end - start))
+
+
+def forward_and_backward(
+    weights: list[FusedWeights], params: Params, batch: Batch, weight: float, tape: FusedTape
+) -> Passed:
+    """Summed nats, the final state and the gradient by the initial one.
+
+    `weight` is 1/N, N the unmasked positions of the whole batch.
+    """
+    tape.begin(batch)
+    tape.readout.begin(params.W_v)
+    nats, last = params.b_v.dtype.type(0), len(tape.segments) - 1
+    for number, (start, end) in enumerate(tape.segments):
+        _forward(weights, tape.kept[number], _segment(batch, tape, start, end), tape)
+        if number < last:
+            _keep_state(tape, end - start, number + 1)
+    final = tape.state(end - start)
+    _begin_backward(batch, tape)
+    for number, (start, end) in reversed(list(enumerate(tape.segments))):
+        segment = _segment(batch, tape, start, end)
+        if number < last:
+            _forward(weights, tape.kept[number], segment, tape)
+        nats += _backward(weights, params, segment, weight, tape, first=number == last)
+    dh = np.array([layer.dz[:, : layer.hidden].T for layer in tape.layers])
+    return Passed(nats, final, State(dh, np.array([layer.dC.T for layer in tape.layers])))
+
+
+def _segment(batch: Batch, tape: FusedTape, start: int, end: int) -> Batch:
+    return batch if len(tape.segments) == 1 else cut.steps(batch, start, end)
+
+
+def _keep_state(tape: FusedTape, steps: int, number: int) -> None:
+    """Keep h and C after so many steps as the state before segment `number`."""
+    for k, layer in enumerate(tape.layers):
+        tape.kept[number, 0, k], tape.kept[number, 1, k] = layer.h[steps - 1], layer.C[steps]
+
+
+def _rows(h: np.ndarray) -> np.ndarray:
+    """A row for each step and sequence."""
+    return h.reshape(-1, h.shape[2])
+
+
+def _forward(weights: list[FusedWeights], state: States, batch: Batch, tape: FusedTape) -> None:
+    """Every layer over a segment's steps, from the bottom upwards."""
+    steps = len(batch.tokens)
+    for k, layer in enumerate(tape.layers):
+        if k > 0:
+            np.copyto(layer.x[:steps], tape.layers[k - 1].h[:steps])
+            if batch.dropout is not None:
+                layer.x[:steps] *= batch.dropout[k - 1].transpose(0, 2, 1)
+        elif not layer.looks_up:
+            _one_hot(batch.tokens, layer.x[:steps])
+        tokens = batch.tokens if layer.looks_up else None
+        layer.z[0, :, : layer.hidden], layer.C[0] = state[0, k], state[1, k]
+        fused.forward(weights[k], (0, steps), tokens, layer)
+
+
+def _one_hot(tokens: np.ndarray, x: np.ndarray) -> None:
+    """Write tokens `(time, batch)` as rows into x `(time, batch, vocab)`."""
+    x[...] = 0
+    time, batch = (np.arange(size) for size in tokens.shape)
+    x[time[:, None], batch, tokens] = 1
+
+
+def _begin_backward(batch: Batch, tape: FusedTape) -> None:
+    """What reaches each layer's final h and C; zero without cotangents."""
+    given = batch.cotangents or Cotangents()
+    for k, layer in enumerate(tape.layers):
+        layer.dz[:, : layer.hidden] = 0 if given.last_h is None else given.last_h[k].T
+        layer.dC[...] = 0 if given.last_C is None else given.last_C[k].T
+
+
+def _backward(
+    weights: list[FusedWeights],
+    params: Params,
+    batch: Batch,
+    weight: float,
+    tape: FusedTape,
+    *,
+    first: bool,
+) -> np.floating:
+    """Every layer over a segment's steps, from the top downwards; the segment's summed nats.
+
+    `first`: no segment was gone back through before this one.
+    """
+    steps, nats = len(batch.tokens), params.b_v.dtype.type(0)
+    targets, top = model.targets_of(batch), len(tape.layers) - 1
+    for k in reversed(range(len(tape.layers))):
+        layer = tape.layers[k]
+        layer.C[steps] = layer.dC
+        for start, end in fused.blocks(0, steps, layer.wide):
+            if k == top:
+                part = Targets(targets.ids[start:end], targets.mask[start:end])
+                h, dh = _rows(layer.h[start:end]), _rows(tape.dh[start:end])
+                nats += tape.readout.block_backward(*params[1:], h, part, weight, dh)
+            _back_through(weights[k], batch, k, (start, end), tape)
+            tokens = batch.tokens if layer.looks_up else None
+            fused.accumulate_block((start, end), tokens, layer, first=first and end == steps)
+        layer.dC[...] = layer.C[0]
+    return nats
+
+
+def _back_through(
+    p: FusedWeights, batch: Batch, k: int, steps: tuple[int, int], tape: FusedTape
+) -> None:
+    """One layer over some steps; in `tape.dh`, what reaches h makes way for what goes down."""
+    (start, end), layer = steps, tape.layers[k]
+    dh = tape.dh[start:end]
+    if batch.cotangents is not None and batch.cotangents.h is not None:
+        dh = dh + batch.cotangents.h[k, start:end].transpose(0, 2, 1)  # B3
+    dx = tape.dh[start:end] if k > 0 else None
+    for a, b in fused.blocks(start, end, layer.block):
+        part = slice(a - start, b - start)
+        to_x = None if dx is None else dx[part]
+        fused.backward_block(p, (a, b), dh[part], layer, to_x)
+    if dx is not None and batch.dropout is not None:
+        dx *= batch.dropout[k - 1][start:end].transpose(0, 2, 1)  # B10

@@ -1,0 +1,90 @@
+"""Parts of a batch on threads of their own, so that element-wise work uses every core too.
+
+Each thread goes through all time steps with its own columns and its share of BLAS's threads;
+nothing is exchanged before the end. Parts and their order depend on sizes and on the number of
+BLAS threads alone, so the same machine gives the same bits.
+"""
+
+import contextvars
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from functools import cache
+from itertools import pairwise
+from typing import TypeVar
+
+from threadpoolctl import ThreadpoolController
+
+Result = TypeVar("Result")
+
+ENOUGH = 2**20  # multiplications of one step and part from which a thread of its own pays
+NARROWEST = 16  # columns of a part, at least
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """The BLAS libraries that are loaded; looked for once, since that takes a millisecond."""
+    return ThreadpoolController().select(user_api="blas")
+
+
+def blas_threads() -> int:
+    """How many threads a matrix product may use outside a pass; 1 where that cannot be changed."""
+    return _share.available or min((lib["num_threads"] for lib in _blas().info()), default=1)
+
+
+def blas_architecture() -> str:
+    """The processor that BLAS chose its kernels for, or an empty string."""
+    found = (lib["architecture"] for lib in _blas().info() if "architecture" in lib)
+    return next(found, "")
+
+
+def parts(hidden: int, batch: int) -> list[slice]:
+    """The columns of each thread's part; one part where more do not pay."""
+    number = min(blas_threads(), batch // NARROWEST)
+    while number > 1 and 4 * hidden * hidden * (batch // number) < ENOUGH:
+        number -= 1
+    number = max(1, number)
+    bounds = [batch * k // number for k in range(number + 1)]
+    return [slice(a, b) for a, b in pairwise(bounds)]
+
+
+class _Share:
+    """Divides BLAS's threads among parts while any pass is under way, in however many threads."""
+
+    def __init__(self) -> None:
+        self._lock, self._passes, self.available = threading.Lock(), 0, 0
+
+    @contextmanager
+    def among(self, number: int) -> Iterator[None]:
+        """What BLAS was set to comes back when the last pass is done."""
+        with self._lock:
+            self._passes += 1
+            if self._passes == 1:
+                self.available = blas_threads()
+                self._limit = _blas().limit(limits=max(1, self.available // number))
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._passes -= 1
+                if self._passes == 0:
+                    self._limit.restore_original_limits()
+                    self.available = 0
+
+
+_share = _Share()
+
+
+def run(tasks: Sequence[Callable[[], Result]], pool: ThreadPoolExecutor | None) -> list[Result]:
+    """Run tasks at the same time, the first in this thread; their results in order."""
+    if pool is None or len(tasks) == 1:
+        return [task() for task in tasks]
+    with _share.among(len(tasks)):
+        # NumPy's handling of overflow is part of the context: `np.errstate` holds in every part.
+        others = [pool.submit(contextvars.copy_context().run, task) for task in tasks[1:]]
+        try:
+            first = tasks[0]()
+        finally:
+            wait(others)
+        return [first, *(other.result() for other in others)]
