@@ -59,22 +59,20 @@ class FusedWeights:
                 np.multiply(self.rows[k], scale, out=self.rows[k])
 
 
-def forward(
-    p: FusedWeights, steps: tuple[int, int], tokens: np.ndarray | None, layer: FusedLayer
-) -> None:
+def forward(p: FusedWeights, steps: int, tokens: np.ndarray | None, layer: FusedLayer) -> None:
     """F1–F6 over some steps; the state before them and dense or one-hot inputs stand in place."""
-    (start, end), block, batch = steps, layer.block, layer.batch
+    block, batch = layer.block, layer.batch
     product, W = layer.forward_product.multiply, p.forward
     half = np.array(0.5, layer.z.dtype)  # quicker than a scalar
     both, from_x = layer.products[0], layer.from_x
     from_C, from_g = both
-    for t in range(start, end):
+    for t in range(steps):
         z, out, a, sigmoids, C_prev_g, f_i, o, m, C, h = layer.forward_steps[t]
         product(z, W, out=out)  # F2
         if tokens is not None:
-            j = (t - start) % block
+            j = t % block
             if j == 0:
-                from_x = _look_up(p, tokens[t : min(t + block, end)], layer)
+                from_x = _look_up(p, tokens[t : t + block], layer)
             np.add(a, from_x[:, j * batch : (j + 1) * batch], out=a)  # F2
         np.tanh(a, out=a)
         np.multiply(sigmoids, half, out=sigmoids)

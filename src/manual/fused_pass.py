@@ -94,7 +94,7 @@ def _forward(weights: list[FusedWeights], state: States, batch: Batch, tape: Fus
             _one_hot(batch.tokens, layer.x[:steps])
         tokens = batch.tokens if layer.looks_up else None
         layer.z[0, :, : layer.hidden], layer.C[0] = state[0, k], state[1, k]
-        fused.forward(weights[k], (0, steps), tokens, layer)
+        fused.forward(weights[k], steps, tokens, layer)
 
 
 def _one_hot(tokens: np.ndarray, x: np.ndarray) -> None:

@@ -31,7 +31,7 @@ def _largest(whole: int, limit: int) -> int:
 
 def piece_width(width: int) -> int:
     """Columns of a piece: whole vectors if they divide evenly."""
-    if width <= WIDEST or not has_small_kernels():
+    if not has_small_kernels():
         return width
     vectors = [c for c in range(VECTOR, WIDEST + 1, VECTOR) if width % c == 0]
     found = vectors[-1] if vectors else _largest(width, WIDEST)

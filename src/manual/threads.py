@@ -41,10 +41,8 @@ def blas_architecture() -> str:
 
 def parts(hidden: int, batch: int) -> list[slice]:
     """The columns of each thread's part; one part where more do not pay."""
-    number = min(blas_threads(), batch // NARROWEST)
-    while number > 1 and 4 * hidden * hidden * (batch // number) < ENOUGH:
-        number -= 1
-    number = max(1, number)
+    paying = 4 * hidden * hidden * batch // ENOUGH
+    number = max(1, min(blas_threads(), batch // NARROWEST, paying))
     bounds = [batch * k // number for k in range(number + 1)]
     return [slice(a, b) for a, b in pairwise(bounds)]
 

@@ -26,9 +26,9 @@ def require_equal_to_literal(params, batch, workspace, rtol=1e-9):
     expected = model.loss_and_grads(params, batch)
     for _ in range(2):  # a workspace that was used must not remember
         compare(manual.loss_and_grads(params, batch, workspace), expected, rtol=rtol)
-        found = manual.loss(params, batch, workspace)
-        compare(found.loss, expected.loss, rtol=rtol)
-        compare(found.final_state, expected.final_state, rtol=rtol)
+        for found in (manual.loss(params, batch, workspace), model.loss(params, batch)):
+            compare(found.loss, expected.loss, rtol=rtol)
+            compare(found.final_state, expected.final_state, rtol=rtol)
 
 
 def workspace_for(params, batch, keep_every=None):
@@ -42,7 +42,7 @@ def parts(monkeypatch):
     def cut(number):
         monkeypatch.setattr(threads, "blas_threads", lambda: number)
         monkeypatch.setattr(threads, "NARROWEST", 1)
-        monkeypatch.setattr(threads, "ENOUGH", 0)
+        monkeypatch.setattr(threads, "ENOUGH", 1)
 
     return cut
 
@@ -56,6 +56,28 @@ def test_blocks_of_any_length(monkeypatch, length, layers, vocab):
     workspace = workspace_for(params, batch)
     assert workspace.fused[0].layers[0].block <= length
     require_equal_to_literal(params, batch, workspace)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("rows", [1, 2 * BATCH, 4 * BATCH])
+def test_sums_over_some_steps_at_a_time(monkeypatch, rows, layers):
+    """Several products for each gradient by weights, and the loss in as many parts."""
+    monkeypatch.setattr(fused_tape, "CACHE", STEP)
+    monkeypatch.setattr(fused_tape, "WIDE", rows)
+    monkeypatch.setattr(fused_tape, "has_small_kernels", lambda: False)
+    params, batch = drawn(layers)
+    workspace = workspace_for(params, batch)
+    assert workspace.fused[0].layers[0].wide == max(1, rows // BATCH)
+    require_equal_to_literal(params, batch, workspace)
+
+
+@pytest.mark.parametrize("vocab", [7, 60])
+def test_logits_of_very_different_sizes(vocab):
+    """Rows thousands of nats apart in one block: each has a largest logit of its own."""
+    params, batch = drawn(vocab=vocab)
+    h = np.linspace(-1, 1, HIDDEN)
+    params = params._replace(W_v=params.W_v + 1e4 * h, b_v=params.b_v + np.arange(vocab))
+    require_equal_to_literal(params, batch, workspace_for(params, batch))
 
 
 @pytest.mark.parametrize("layers", [1, 3])
@@ -107,7 +129,7 @@ def test_as_many_parts_as_pay(monkeypatch):
     monkeypatch.setattr(threads, "ENOUGH", 4 * 8 * 8 * 10)
     assert threads.parts(8, 40) == [slice(0, 10), slice(10, 20), slice(20, 30), slice(30, 40)]
     assert threads.parts(8, 39) == [slice(0, 13), slice(13, 26), slice(26, 39)]
-    assert threads.parts(7, 40) == [slice(0, 20), slice(20, 40)]
+    assert threads.parts(6, 40) == [slice(0, 20), slice(20, 40)]
     assert threads.parts(5, 40) == [slice(0, 40)]
     assert threads.parts(8, 9) == [slice(0, 9)]
     assert threads.parts(8, 1) == [slice(0, 1)]

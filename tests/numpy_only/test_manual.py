@@ -10,6 +10,7 @@ import manual
 from gradparity import compare
 from lstm_spec import Batch, Cotangents, InputError, State, config_of
 from lstm_spec.tree import leaves, tree_map
+from manual import model
 
 REFERENCES = Path(__file__).with_name("references.npz")
 SIZES = {
@@ -176,7 +177,9 @@ def test_complex_parameters_have_a_loss_but_no_gradients():
     params, batch = tree_map(
         lambda leaf: leaf.astype(complex) if leaf.dtype == float else leaf, (params, batch)
     )
-    assert manual.loss(params, batch).loss.dtype == complex
+    params = params._replace(b_v=params.b_v + 1e-3j * np.arange(len(params.b_v)))
+    assert manual.loss(params, batch).loss.imag != 0
+    compare(manual.loss(params, batch), model.loss(params, batch))
     for function in (manual.loss_and_grads, manual.adjoints):
         with pytest.raises(InputError, match="W_v: got dtype complex128, expected float32 or"):
             function(params, batch)
@@ -184,8 +187,17 @@ def test_complex_parameters_have_a_loss_but_no_gradients():
 
 def test_a_step_wants_an_array():
     params, _ = drawn("one layer")
-    with pytest.raises(InputError, match=r"^tokens: got list, expected an array"):
-        manual.step(params, [1, 2])
+    for step in (manual.step, model.step):
+        with pytest.raises(InputError, match=r"^tokens: got list, expected an array"):
+            step(params, [1, 2])
+
+
+def test_a_step_wants_a_state_that_fits():
+    params, batch = drawn("one layer")
+    state = batch.initial_state._replace(C=batch.initial_state.C[:, :-1])
+    for step in (manual.step, model.step):
+        with pytest.raises(InputError, match=r"initial_state\.C: got shape \(1, 4, 3\), expected"):
+            step(params, batch.tokens[0], state)
 
 
 def test_steps_one_by_one_are_the_sequence():

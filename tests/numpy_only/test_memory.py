@@ -1,0 +1,81 @@
+"""The fast pass's memory: as much as is needed, in the parameters' dtype; and blocks of steps."""
+
+import numpy as np
+import pytest
+
+from lstm_spec import Config
+from manual import Workspace, fused_tape
+from manual.fused_tape import ONE_HOT, block_lengths, looks_up, products
+
+
+def arrays_of(thing):
+    """Every array that an object keeps, by name."""
+    return {k: a for k, a in vars(thing).items() if isinstance(a, np.ndarray)}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("vocab", [ONE_HOT, 300])
+def test_everything_follows_the_parameters_dtype(dtype, vocab):
+    work = Workspace(Config(vocab, 6, num_layers=2, dtype=dtype), 5, 3, keep_every=2)
+    owners = [*work.fused, *work.fused[0].layers, work.fused[0].readout, *work.weights]
+    found = {
+        f"{type(owner).__name__}.{name}": array.dtype
+        for owner in owners
+        for name, array in arrays_of(owner).items()
+        if array.dtype.kind == "f"
+    }
+    assert len(found) > 15
+    assert {name for name, kind in found.items() if kind != dtype} == set()
+
+
+@pytest.mark.parametrize("vocab", [ONE_HOT, ONE_HOT + 1])
+def test_a_layers_memory(vocab):
+    time, batch, hidden = 9, 3, 6
+    work = Workspace(Config(vocab, hidden, num_layers=2), time, batch)
+    bottom, top = work.fused[0].layers
+    assert bottom.looks_up == (vocab > ONE_HOT)
+    assert not top.looks_up
+    looked_up = (4 * bottom.block * batch * hidden, vocab) if bottom.looks_up else (0, 0)
+    assert (bottom.from_x.size, bottom.by_token.shape[1]) == looked_up
+    assert (top.from_x.size, top.by_token.size) == (0, 0)
+    for layer in (bottom, top):
+        assert len(layer.z) == time + 1
+        assert layer.da.size == 4 * layer.wide * batch * hidden
+        assert layer.h.shape == (time, batch, hidden)
+
+
+def test_small_vocabularies_are_multiplied():
+    assert not looks_up(Config(ONE_HOT, 6), 0)
+    assert looks_up(Config(ONE_HOT + 1, 6), 0)
+    assert not looks_up(Config(ONE_HOT + 1, 6, num_layers=2), 1)
+
+
+def test_one_sequence_takes_one_product_a_step():
+    for product in products(Config(300, 6), 0, 1, flat=True):
+        assert product.multiply is np.dot
+
+
+CACHE = fused_tape.CACHE
+
+
+@pytest.mark.parametrize(
+    ("kernels", "hidden", "inner", "time", "batch", "expected"),
+    [
+        # 4·128·50·4 bytes a step: 10 steps in the cache. 8·16 rows are half of what sums want.
+        (False, 128, 128, 50, 50, (10, 10)),
+        (False, 128, 128, 50, 16, (25, 25)),
+        (False, 128, 128, 50, 2, (50, 50)),
+        (False, 512, 512, 50, 16, (8, 16)),
+        # 100³/(64·64) = 244 rows, no fewer than 128: 4 steps of 50.
+        (True, 64, 64, 48, 50, (4, 4)),
+        (True, 64, 64, 50, 128, (1, 1)),
+        # 100³/(100·78) = 128 rows are just worth it, 100³/(100·79) = 126 are not.
+        (True, 100, 78, 50, 20, (6, 6)),
+        (True, 100, 79, 50, 20, (25, 25)),
+        # A step has more rows than a small kernel takes.
+        (True, 64, 64, 50, 245, (4, 4)),
+    ],
+)
+def test_lengths_of_blocks(monkeypatch, kernels, hidden, inner, time, batch, expected):
+    monkeypatch.setattr(fused_tape, "has_small_kernels", lambda: kernels)
+    assert block_lengths(Config(300, hidden, dtype="float32"), inner, time, batch) == expected
