@@ -78,5 +78,5 @@ TEMPLATE = Template(
     NAMES,
     fused=True,
     edits=EDITS,
-    without=("T", "1/T"),
+    without=("T", "1/T", "x[t-1]", "x[t+1]"),
 )

@@ -7,6 +7,7 @@ returned, at every entry, is what the subject wrote.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from gradparity.film import Array, Film
 from gradparity.forms import Slot
 
 SAMPLED = 10  # entries on which a product is tried before it is tried on all
+MOST_WAYS = 64  # of writing one equation: more fit only where nearly everything vanishes
 
 
 class Field:
@@ -184,18 +186,33 @@ class Bank:
         """Forms whose product with a value is the target; asked twice, computed once."""
         question = (target.tobytes(), value.tobytes(), where.tobytes())
         if question not in self._found:
-            choices = [self.unravel(n) for n in self._candidates(target, value, entries)]
-            self._found[question] = [
-                forms for forms in choices
-                if self.field.equal(target, self.product(forms) * value, where)
-            ]  # fmt: skip
+            allowed = self.field.allowed(target)
+            known = np.flatnonzero(where & np.isfinite(target))
+            fitting = (
+                forms for forms in self._candidates(target, value, entries, allowed)
+                if np.all(np.abs(self.product(forms) * value - target)[known] <= allowed[known])
+            )  # fmt: skip
+            self._found[question] = list(islice(fitting, MOST_WAYS))
         return self._found[question]
 
-    def _candidates(self, target: Array, value: Array, entries: Array) -> Iterator[int]:
+    def _candidates(
+        self, target: Array, value: Array, entries: Array, allowed: Array
+    ) -> Iterator[list[int]]:
+        """Products that are the target at a few entries, those with fewer slips first."""
         products = self.products(entries) * value[entries]
         with np.errstate(invalid="ignore"):
-            close = np.abs(products - target[entries]) <= self.field.allowed(target)[entries]
-        return (int(n) for n in np.flatnonzero(close.all(axis=1)))
+            close = np.abs(products - target[entries]) <= allowed[entries]
+        numbers = np.flatnonzero(close.all(axis=1))
+        simplest_first = np.argsort(self._faults[numbers], kind="stable")
+        return (self.unravel(int(n)) for n in numbers[simplest_first])
+
+    @cached_property
+    def _faults(self) -> Array:
+        """Slips in each product."""
+        total = np.zeros(1, int)
+        for slot in self.slots:
+            total = (total[:, None] + [form.faults for form in slot.forms]).ravel()
+        return total
 
     def _sample(self, target: Array, where: Array) -> Array:
         """A few entries, the larger ones of the target."""

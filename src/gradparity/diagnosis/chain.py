@@ -353,7 +353,7 @@ class Chain:
         seen: set[tuple] = set()
         for gate in "fig":
             needed = self._needed(gate)
-            if needed is None:
+            if needed is None or self._vanishes(needed - self.dC_last):
                 continue
             for way in self.local.matches(needed - self.dC_last, upstream, last)[:6]:
                 if way.mistakes and way.mistakes not in seen:
@@ -493,13 +493,13 @@ class Chain:
         target, bank, last = self.deltas[gate], self.banks[gate], self.field.last
         if not np.isfinite(target[last]).any():
             return [RIGHT]
-        if self._vanishes(target):  # then any product fits an upstream that vanishes there
-            return [
-                RIGHT if m is None else Written((m,))
-                for m, u in upstream.items()
-                if self._vanishes(u)
-            ]
-        return bank.matches(target, upstream, last)
+        if not self._vanishes(target):
+            return bank.matches(target, upstream, last)
+        # Any product fits an upstream that vanishes there too; so does the right one if a factor
+        # does, such as the C before the first step.
+        right = [RIGHT] if self._vanishes(upstream[None] * bank.right) else []
+        vanishing = [Written((m,)) for m, u in upstream.items() if m and self._vanishes(u)]
+        return [*right, *vanishing] or bank.matches(target, upstream, last)
 
     def _vanishes(self, vector: Array) -> bool:
         """Whether a quantity is zero, or rounding, at the last steps."""
