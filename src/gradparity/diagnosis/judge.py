@@ -6,14 +6,15 @@ from typing import Protocol
 
 import numpy as np
 
-from gradparity.diagnosis.chain import Explanation
+from gradparity.diagnosis.explanation import Explanation
 from gradparity.diagnosis.findings import Diagnosis, Finding
 from gradparity.diagnosis.forward import STANDARD, ForwardPass, judge_forward, name_factor
 from gradparity.diagnosis.naming import finding_list
 from gradparity.diagnosis.numeric import derivatives, disagreement, gate_of
 from gradparity.diagnosis.probes import Gradients, Probe, draw, probes_for, synthesize
+from gradparity.diagnosis.replay import Call
 from gradparity.diagnosis.returned import Returned, SubjectError
-from gradparity.diagnosis.search import Call, Search
+from gradparity.diagnosis.search import Search
 from gradparity.diagnosis.subject import Manner
 from gradparity.diagnosis.tolerated import tolerated
 from gradparity.film import Array, Film

@@ -12,10 +12,11 @@ from itertools import combinations
 
 import numpy as np
 
-from gradparity.diagnosis.chain import B3, B5, B11, GATE_KEYS, Explanation
+from gradparity.diagnosis.explanation import B3, B5, B11, GATE_KEYS, Explanation
 from gradparity.diagnosis.findings import Finding, Location
 from gradparity.diagnosis.probes import Gradients
-from gradparity.diagnosis.search import Search, apply
+from gradparity.diagnosis.replay import apply
+from gradparity.diagnosis.search import Search
 from gradparity.diagnosis.trace import Event
 from gradparity.equations import EQUATIONS, Key
 from gradparity.film import Array, Film

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradparity.diagnosis.bank import Written
-from gradparity.diagnosis.chain import Explanation
+from gradparity.diagnosis.explanation import Explanation
 from gradparity.diagnosis.findings import Finding, name_of
 from gradparity.diagnosis.probes import synthesize
-from gradparity.diagnosis.search import Search, apply
+from gradparity.diagnosis.replay import apply
+from gradparity.diagnosis.search import Search
 from gradparity.equations import EQUATIONS, GATE_EQUATIONS, NUMBERS, Key, Mistake
 from gradparity.film import Array, Film
 from gradparity.simulate import Plan

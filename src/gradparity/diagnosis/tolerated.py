@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from gradparity.diagnosis.probes import Gradients, synthesize
-from gradparity.diagnosis.search import Call
+from gradparity.diagnosis.replay import Call
 from gradparity.equations import EQUATIONS, Key, Mistake
 from gradparity.film import Array
 from gradparity.forms import Form
