@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from lstm_spec import Batch, LossAndGrads, LossOnly, Params, State
-from manual import cut, fused, fused_pass, model, threads
+from manual import cut, fused, fused_pass, threads
 from manual.fused import FusedWeights
 from manual.fused_pass import Passed
 from manual.fused_tape import FusedTape
@@ -19,8 +19,6 @@ def loss(params: Params, batch: Batch, workspace: Workspace | None = None) -> Lo
         InputError: parameters or batch are malformed; the message names the leaf or field.
     """
     work = prepare(params, batch, workspace)
-    if work.config.dtype == "complex128":
-        return model.loss(params, batch, work)
     weights = _weights(params, work)
     parts = _parts(batch, work)
     tasks = [partial(fused_pass.forward, weights, params, part, tape) for part, tape in parts]

@@ -9,7 +9,7 @@ from drawing import draw_batch, draw_params
 import manual
 from gradparity import compare
 from lstm_spec import Batch, InputError, config_of
-from lstm_spec.tree import leaves
+from lstm_spec.tree import leaves, tree_map
 from manual import fused_tape, model, threads
 
 TIME, BATCH, HIDDEN = 7, 3, 5
@@ -72,6 +72,22 @@ def test_sums_over_some_steps_at_a_time(monkeypatch, rows, layers):
 
 
 @pytest.mark.parametrize("vocab", [7, 60])
+@pytest.mark.parametrize("keep_every", [None, 3])
+def test_complex_step(parts, vocab, keep_every):
+    """Im f(p + iεd)/ε of this forward pass is what the backward pass says of d."""
+    parts(2)
+    params, batch = drawn(2, vocab)
+    batch = Batch(batch.tokens, batch.targets, batch.mask)
+    rng, step = np.random.default_rng(3), 1e-30
+    direction = tree_map(lambda leaf: rng.standard_normal(leaf.shape), params)
+    moved = tree_map(lambda leaf, d: leaf + 1j * step * d, params, direction)
+    found = manual.loss(moved, batch, workspace_for(moved, batch, keep_every)).loss.imag / step
+    grads = leaves(manual.loss_and_grads(params, batch).grads)
+    expected = sum((grads[path] * d).sum() for path, d in leaves(direction).items())
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("vocab", [7, 60])
 def test_logits_of_very_different_sizes(vocab):
     """Rows thousands of nats apart in one block: each has a largest logit of its own."""
     params, batch = drawn(vocab=vocab)
@@ -131,8 +147,11 @@ def test_as_many_parts_as_pay(monkeypatch):
     assert threads.parts(8, 39) == [slice(0, 13), slice(13, 26), slice(26, 39)]
     assert threads.parts(6, 40) == [slice(0, 20), slice(20, 40)]
     assert threads.parts(5, 40) == [slice(0, 40)]
+    assert threads.parts(20, 39) == [slice(0, 13), slice(13, 26), slice(26, 39)]
     assert threads.parts(8, 9) == [slice(0, 9)]
     assert threads.parts(8, 1) == [slice(0, 1)]
+    monkeypatch.setattr(threads, "NARROWEST", 5)
+    assert threads.parts(8, 39) == [slice(0, 13), slice(13, 26), slice(26, 39)]
     monkeypatch.setattr(threads, "blas_threads", lambda: 1)
     assert threads.parts(1000, 1000) == [slice(0, 1000)]
 
