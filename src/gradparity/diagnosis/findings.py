@@ -85,7 +85,9 @@ class Diagnosis:
         standard: whether the forward pass is the standard LSTM's.
         forward: what is to be said of the forward pass.
         errors: for each of B1, B3–B8 and B10 `(time,)` relative errors of a sequence of five
-            steps, inherited ones included; NaN where it cannot be seen.
+            steps, inherited ones included; NaN where it cannot be seen. A cell has one step, and
+            only a model has B1.
+        compared: what a verdict of "right" rests on, in words.
     """
 
     verdict: str
@@ -96,6 +98,12 @@ class Diagnosis:
     standard: bool = True
     forward: str = ""
     errors: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    compared: str = ""
+
+    @property
+    def steps(self) -> int:
+        """Time steps of the errors."""
+        return len(next(iter(self.errors.values()), ()))
 
     @property
     def ok(self) -> bool:
@@ -115,6 +123,7 @@ class Diagnosis:
             "notes": list(self.notes),
             "findings": [finding.to_json() for finding in self.findings],
             "forward": self.forward or None,
+            "compared": self.compared or None,
             "errors": {k: [None if np.isnan(x) else x for x in v] for k, v in self.errors.items()},
         }
 

@@ -92,7 +92,8 @@ def judge(subject: Runner, name: str, seed: int = 0) -> Judged:
     true = [synthesize(c.probe, Plan(), c.film)[0] for c in calls]
     scale = _scale(calls, true, tolerance)
     if scale == "":
-        return Diagnosis("right", name, notes=notes, forward=forward), None, None
+        compared = _compared(calls, true)
+        return Diagnosis("right", name, "", notes, forward=forward, compared=compared), None, None
     if scale is not None:
         return Diagnosis("scaled", name, scale, notes, forward=forward), None, None
     excused = tolerated(calls, true, tolerance)
@@ -105,6 +106,22 @@ def judge(subject: Runner, name: str, seed: int = 0) -> Judged:
         "wrong", name, "", (*notes, *more), tuple(findings), forward=forward, errors=errors
     )
     return diagnosis, search, explanations[0] if explanations else None
+
+
+def _compared(calls: Sequence[Call], true: Sequence[Gradients]) -> str:
+    """How much was compared, and how closely it agreed."""
+    difference = max(
+        float(np.abs(grad - t[path.rstrip("'")]).max() / np.abs(t[path.rstrip("'")]).max())
+        for call, t in zip(calls, true, strict=True)
+        for path, grad in call.grads.items()
+        if t[path.rstrip("'")].any()
+    )
+    times = sorted({call.probe.time for call in calls})
+    lengths = "one step" if times == [1] else f"{times[0]} to {times[-1]} steps"
+    return (
+        f"every gradient, on {len(calls)} inputs of {lengths}; the largest relative difference "
+        f"is {difference:.0e}"
+    )
 
 
 def gather(subject: Runner, seed: int) -> Evidence:

@@ -1,6 +1,7 @@
 """A diagnosis for people: the verdict, B1–B11 with a mark each, and a map of errors."""
 
 import os
+import re
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -20,6 +21,8 @@ SHADES = (
     (0.3, "▒", "red"),
     (float("inf"), "█", "red"),
 )
+LEGEND = "· right  ░ below 1 %  ▒ below 30 %  █ above; inherited errors included"
+OF_THE_READOUT = ("B1", "B2")
 
 
 def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
@@ -30,8 +33,8 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
         "",
         Text.assemble((verdict, STYLE[diagnosis.verdict]), f"  {diagnosis.sentence()}"),
     ]
-    if diagnosis.forward:
-        parts.append(Padding(Text(diagnosis.forward), (0, 0, 0, 2), expand=False))
+    for line in filter(None, (diagnosis.compared, diagnosis.forward)):
+        parts.append(Padding(Text(line), (0, 0, 0, 2), expand=False))
     parts += [
         Padding(Text(f"note: {note}", "dim"), (0, 0, 0, 2), expand=False)
         for note in diagnosis.notes
@@ -39,18 +42,23 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
     if diagnosis.findings:
         parts += ["", *_equations(diagnosis)]
     if diagnosis.errors:
-        parts += ["", _error_map(diagnosis)]
-    console.print(Group(*parts))
+        parts += ["", _error_map(diagnosis), Text(LEGEND, "dim")]
+    with console.capture() as captured:
+        console.print(Group(*parts))
+    console.file.write(re.sub(r" +\n", "\n", captured.get()))
 
 
 def _equations(diagnosis: Diagnosis) -> list:
     """Each equation with its mark; the wrong ones with all that is known of them."""
     found: list = []
     other = [f for f in diagnosis.findings if not f.equation]
-    found += [block for finding in other for block in _entry([finding])]
+    found += [block for finding in other for block in _entry([finding], 0)]
     if not any(f.equation for f in diagnosis.findings):
         return found
+    layer_only = diagnosis.errors and "B1" not in diagnosis.errors
     for number in NUMBERS:
+        if layer_only and number in OF_THE_READOUT:
+            continue
         findings = [f for f in diagnosis.findings if f.equation == number]
         formula = next(e.formula for e in EQUATIONS.values() if e.number == number).partition("\n")[
             0
@@ -62,19 +70,19 @@ def _equations(diagnosis: Diagnosis) -> list:
         for _, alike in groupby(
             findings, key=lambda f: f.mistake.replace(f.gate, "k") if f.gate else f.mistake
         ):
-            found += _entry(list(alike))
+            found += _entry(list(alike), diagnosis.steps)
     return found
 
 
-def _entry(findings: Sequence[Finding]) -> list:
-    """One mistake, at one gate or at several."""
+def _entry(findings: Sequence[Finding], steps: int) -> list:
+    """One mistake, at one gate or at several; `steps` are those of the sequence it is seen on."""
     first = findings[0]
     gates = ", ".join(f.gate for f in findings if f.gate)
     where = "; ".join(
         part
         for part in (
             f"gate {gates}" if gates and gates != "W_v" else "",
-            f"t = {ranges(first.times)} of 0–4" if first.times and len(first.times) < 5 else "",
+            f"t = {ranges(first.times)} of 0–{steps - 1}" if 0 < len(first.times) < steps else "",
         )
         if part
     )
@@ -129,8 +137,6 @@ def _error_map(diagnosis: Diagnosis) -> Table:
         table.add_column(f"t={t}", justify="center")
     for number, errors in diagnosis.errors.items():
         table.add_row(f"{names[number]:5}{number}", *[_shade(error) for error in errors])
-    table.caption = "· right  ░ below 1 %  ▒ below 30 %  █ above, inherited errors included"
-    table.caption_justify = "left"
     return table
 
 

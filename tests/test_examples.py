@@ -1,0 +1,73 @@
+"""The examples are what their first lines say, and their glue is short."""
+
+import ast
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from gradparity.cli import main
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+RIGHT = "pytorch_layer.py"
+# What is wrong in the others: equation, gate, and what the offending line says.
+WRONG = {
+    "keras_cell.py": [("B8", "f", "df = dc_local * c_prev")],
+    "notebook_model.py": [
+        ("B2", "W_v", "dW_v += dv @ h[t].T"),
+        ("B4", "o", "do = dh * tanh(C[t])"),
+        ("B5", "", "dC += dh * o[t] * tanh(tanh(C[t]), derivative=True)"),
+        ("B6", "g", "da_g = tanh(g[t], derivative=True) * dg"),
+        ("B7", "i", "da_i = sigmoid(i[t], derivative=True) * di"),
+        ("B8", "f", "df = dC * C[1:][t - 1]"),
+        ("B10", "", "dh = W_v.T @ dv + np.zeros_like(dh_next)"),
+        ("B11", "", "dC += dh * o[t] * tanh(tanh(C[t]), derivative=True)"),
+    ],
+}
+
+
+def command_of(name):
+    """The arguments of the command that an example's docstring gives."""
+    documented = ast.get_docstring(ast.parse((EXAMPLES / name).read_text(encoding="utf-8")))
+    return shlex.split(re.search(r"^ *gradparity (.*)$", documented, re.MULTILINE)[1])
+
+
+def diagnosed(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    path = tmp_path / "diagnosis.json"
+    with pytest.raises(SystemExit) as stopped:
+        main([*command_of(name), "--json", str(path)])
+    return stopped.value.code, json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_every_example_is_tested():
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {RIGHT, *WRONG}
+
+
+def test_the_right_one(tmp_path, monkeypatch):
+    code, found = diagnosed(RIGHT, tmp_path, monkeypatch)
+    assert (code, found["verdict"], found["findings"]) == (0, "right", [])
+    assert "every gradient, on 6 inputs of 1 to 8 steps" in found["compared"]
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_the_wrong_ones(name, tmp_path, monkeypatch):
+    code, found = diagnosed(name, tmp_path, monkeypatch)
+    assert (code, found["verdict"]) == (1, "wrong")
+    said = [
+        (f["equation"], f["gate"] or "", f["location"]["text"].strip()) for f in found["findings"]
+    ]
+    assert said == WRONG[name]
+    assert all(f["known"] and not f["alternatives"] for f in found["findings"])
+
+
+@pytest.mark.parametrize("name", [RIGHT, *WRONG])
+def test_the_glue_is_ten_lines_or_fewer(name):
+    functions = ast.parse((EXAMPLES / name).read_text(encoding="utf-8")).body
+    glue = functions[-1]
+    assert ast.get_docstring(glue).startswith("The glue")
+    assert glue.name in command_of(name)[1]
+    assert glue.end_lineno - glue.lineno + 1 <= 10
