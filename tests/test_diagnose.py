@@ -10,7 +10,8 @@ from planting.plant import TEMPLATES, function, run, score, score_edit, write
 from gradparity import InputError, Layout, diagnose
 from gradparity.cli import main
 from gradparity.diagnosis.returned import SubjectError
-from gradparity.layouts import LAYOUTS, encode
+from gradparity.layout_arrays import encode
+from gradparity.layouts import LAYOUTS
 from lstm_spec import LayerParams
 
 ALL = pytest.mark.parametrize("name", TEMPLATES)
@@ -207,7 +208,7 @@ def test_what_cannot_be_judged(answer, message):
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_layouts_and_back(name):
-    from gradparity.layouts import decode, shapes
+    from gradparity.layout_arrays import decode, shapes
 
     rng, layout = np.random.default_rng(0), LAYOUTS[name]
     leaf = [rng.standard_normal((4, 9)) for _ in "figo"] + [rng.standard_normal(4) for _ in "figo"]

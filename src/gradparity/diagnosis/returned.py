@@ -9,7 +9,8 @@ import numpy as np
 from gradparity.diagnosis.axes import arranged, restored
 from gradparity.diagnosis.probes import Gradients, Probe
 from gradparity.film import Array
-from gradparity.layouts import Layout, decode
+from gradparity.layout_arrays import decode
+from gradparity.layouts import Layout
 from lstm_spec import InputError
 
 # What a subject may call the gradients by its inputs.

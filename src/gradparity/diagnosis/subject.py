@@ -22,7 +22,8 @@ from gradparity.diagnosis.returned import (
     unpacked,
 )
 from gradparity.film import Array
-from gradparity.layouts import LAYOUTS, Layout, contain, encode
+from gradparity.layout_arrays import contain, encode
+from gradparity.layouts import LAYOUTS, Layout
 from lstm_spec import InputError
 
 
