@@ -1,10 +1,12 @@
 """Plant mistakes in templates, diagnose them, and judge the diagnosis."""
 
+import ast
 import linecache
 import re
 import types
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -188,9 +190,23 @@ def _plain(text: str) -> str:
 
 
 def _line_found(template: Template, mistake: Mistake, found: Diagnosis) -> bool:
-    lines = template.lines(mistake)
+    lines = {_statement(template, line) for line in template.lines(mistake)}
     return any(
         f.location is not None and f.location.line in lines
         for f in found.findings
         if _same_carry(f.equation, f.mistake) == _carry(mistake)
     )
+
+
+@cache
+def _statements(template_name: str) -> dict[int, int]:
+    """The first line of the innermost statement that each line belongs to."""
+    tree = ast.parse(write(TEMPLATES[template_name]))
+    simple = [n for n in ast.walk(tree) if isinstance(n, ast.stmt) and not hasattr(n, "body")]
+    return {
+        line: n.lineno for n in simple for line in range(n.lineno, (n.end_lineno or n.lineno) + 1)
+    }
+
+
+def _statement(template: Template, line: int) -> int:
+    return _statements(template.name).get(line, line)

@@ -83,26 +83,38 @@ class Cells:
 
     def _carries(self, dC_local: Array, dh: Array) -> list[Explanation]:
         """Ways of writing B11, and with each of them B6–B8."""
-        first = dC_local + self.dC_last
-        at_last = {
+        at_last = self._at_last(dC_local + self.dC_last, dC_local, dh)
+        least = sum(not ways or bool(ways[0].mistakes) for ways in at_last.values())
+        found = []
+        for carried, dC in self._accumulated(dC_local):
+            found.append(carried.joined(self._gates(at_last, dC, dC_local, dh)))
+            if not found[-1].unknown and found[-1].cost[1] <= least:
+                break
+        if self.dC_last.any():  # what comes from outside is not read either
+            at_last = self._at_last(dC_local, dC_local, dh)
+            unread = single(B5, "dC_next", EQUATIONS[B5].slot("dC_next").forms[1])
+            found.append(unread.joined(self._gates(at_last, dC_local, dC_local, dh)))
+        return sorted(found, key=lambda e: e.cost)[:3]
+
+    def _at_last(self, first: Array, dC_local: Array, dh: Array) -> dict[str, list[Written]]:
+        """Ways of writing each gate's equation that fit the last steps, where dC is `first`."""
+        return {
             gate: self.gates.at_last(
                 gate, {None: first, **self._in_place(gate, first, dC_local, dh)}
             )
             for gate in "fig"
         }
-        least = sum(not ways or bool(ways[0].mistakes) for ways in at_last.values())
-        found: list[Explanation] = []
-        for carried, dC in self._accumulated(dC_local):
-            explained = carried
-            for gate, ways in at_last.items():
-                upstream = {None: dC, **self._in_place(gate, dC, dC_local, dh)}
-                explained = explained.joined(
-                    self.gates.explained(gate, self.gates.still(gate, ways, upstream), dC)
-                )
-            found.append(explained)
-            if not explained.unknown and explained.cost[1] <= least:
-                break
-        return sorted(found, key=lambda e: e.cost)[:3]
+
+    def _gates(
+        self, at_last: Mapping[str, list[Written]], dC: Array, dC_local: Array, dh: Array
+    ) -> Explanation:
+        """What is wrong with the gates' equations, given dC at every step."""
+        explained = Explanation()
+        for gate, ways in at_last.items():
+            upstream = {None: dC, **self._in_place(gate, dC, dC_local, dh)}
+            fitting = self.gates.still(gate, ways, upstream)
+            explained = explained.joined(self.gates.explained(gate, fitting, dC))
+        return explained
 
     def _in_place(
         self, gate: str, dC: Array, dC_local: Array, dh: Array
@@ -117,8 +129,8 @@ class Cells:
         yield Explanation(), self._recur(dC_local, self.carry.right[None], "dC")[0]
         for form in EQUATIONS[B11].slot("dC").forms[1:2]:
             yield single(B11, "dC", form), dC_local + self.dC_last
-        received = EQUATIONS[B5].slot("dC_next").forms[1]
-        yield single(B5, "dC_next", received), dC_local
+        if not self.dC_last.any():
+            yield single(B5, "dC_next", EQUATIONS[B5].slot("dC_next").forms[1]), dC_local
         yield from self._other_carries(dC_local)
 
     def _other_carries(self, dC_local: Array) -> Iterator[tuple[Explanation, Array]]:

@@ -1,6 +1,7 @@
 """Watch a Python subject work: each array that a line of its file made or changed."""
 
 import inspect
+import linecache
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -56,6 +57,8 @@ class Tracer:
     def _enter(self, frame: FrameType, event: str, _: Any) -> Any:
         file = frame.f_code.co_filename
         if os.path.dirname(os.path.abspath(file)) != self._folder or "site-packages" in file:
+            return None
+        if not linecache.getlines(file):  # code without a source, as a named tuple's
             return None
         self._seen[id(frame)] = dict(_arrays(frame))
         self._line[id(frame)] = frame.f_lineno
