@@ -39,7 +39,9 @@ def _test(trainer: Trainer, best: Checkpoint) -> None:
     loss = trainer.held_out_loss(trainer.engine.start(best.training).params, windows)
     trainer.folder.append({"step": trainer.step, "test": loss})
     described = describe(loss, notation_of(trainer.options).unit)
-    trainer.progress.console.print(f"test {described} (best model, update {best.step:,})")
+    trainer.progress.console.print(
+        f"test {described} (best model, update {best.step:,})", soft_wrap=True
+    )
 
 
 def _sample(best: Checkpoint) -> str:

@@ -52,8 +52,15 @@ def require_types(options: "Options") -> None:
     for field in fields(options):
         value = getattr(options, field.name)
         if not _fits(value, field.type):
-            expected = getattr(field.type, "__name__", str(field.type)).replace("typing.", "")
-            raise InputError(f"{field.name}: got {value!r}, expected {expected}")
+            raise InputError(f"{field.name}: got {value!r}, expected {_named(field.type)}")
+
+
+def _named(hint: Any) -> str:
+    """A type for people: "int or null", "float32 or float64"."""
+    if get_origin(hint) is Literal:
+        return " or ".join(get_args(hint))
+    parts = get_args(hint)
+    return " or ".join(map(_named, parts)) if parts else {NoneType: "null"}.get(hint, hint.__name__)
 
 
 def _fits(value: Any, hint: Any) -> bool:

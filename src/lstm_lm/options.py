@@ -142,12 +142,14 @@ class Options:
         return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
 
     @classmethod
-    def from_json(cls, stored: dict[str, Any]) -> "Options":
+    def from_json(cls, stored: Any) -> "Options":
         """The inverse of `to_json`.
 
         Raises:
             InputError: an entry is unknown, as from a newer version, or of another type.
         """
+        if not isinstance(stored, dict):
+            raise InputError(f"configuration: got {type(stored).__name__}, expected an object")
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(stored) - known)
         if unknown:

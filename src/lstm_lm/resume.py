@@ -68,3 +68,6 @@ def require_fit(start: Checkpoint, options: Options, task: Task, path: Path) -> 
         )
     if start.fingerprint != task.fingerprint:
         raise InputError(f"{path}: was trained on other data; the text has changed since")
+    if start.step > task.total_steps:
+        made = f"the run has made {start.step} already"
+        raise InputError(f"--steps: {task.total_steps} updates in all, but {made}")

@@ -47,17 +47,21 @@ class Text:
         parts = {"validation": ids[end:middle], "test": ids[middle:]}
         fingerprint = hashlib.sha256(text.encode()).hexdigest()
         task = cls(options, vocabulary, fingerprint, ids[:end], parts)
-        task._require_a_window()
+        task._require_enough()
         return task
 
-    def _require_a_window(self) -> None:
+    def _require_enough(self) -> None:
         needed = (self.options.batch or 1) * self.options.window + 1
         if len(self.train) < needed:
+            plural = "" if len(self.train) == 1 else "s"
             raise InputError(
-                f"{self.options.data}: {len(self.train)} tokens to train on, expected at least "
-                f"{needed}: one window of {self.options.window} steps in each of "
+                f"{self.options.data}: {len(self.train)} token{plural} to train on, expected "
+                f"at least {needed}: one window of {self.options.window} steps in each of "
                 f"{self.options.batch} streams, and one more; try a smaller --batch or --window"
             )
+        if len(self.vocabulary) == 1:
+            got = f"got {self.options.min_count}, but no token occurs as often"
+            raise InputError(f"--min-count: {got} in the training part")
         for name, ids in self.parts.items():
             if 0 < len(ids) < 2:
                 raise InputError(f"--{name}: 1 token of {self.options.data}, expected 2 or more")
