@@ -8,7 +8,7 @@ from lstm_lm import checkpoint
 from lstm_lm.checkpoint import Checkpoint
 from lstm_lm.options import Options
 from lstm_spec import InputError
-from lstm_spec.files import write_whole
+from lstm_spec.files import UNFINISHED, write_whole
 
 
 class RunFolder:
@@ -85,8 +85,10 @@ class RunFolder:
         """Drop what an uninterrupted run would not have by now.
 
         That is the metrics of updates after `step`, the test's loss, which comes at the
-        very end, and a line that was cut off.
+        very end, a line that was cut off, and files that a killed run was still writing.
         """
+        for unfinished in self.path.glob(f"{UNFINISHED}*"):
+            unfinished.unlink(missing_ok=True)
         kept = [
             json.dumps(record)
             for record in self.records()
