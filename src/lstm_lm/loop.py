@@ -141,17 +141,20 @@ class Trainer:
         return 0 < self.options.patience <= self.course.stale
 
     def _sick(self, batch: Batch | None, loss: float) -> SickRunError:
-        """Say which leaf is no longer a number, and where the last good state is."""
-        leaf, what = first_sick_leaf(self.training.params), "weight"
-        if leaf is None and batch is not None:
-            gradients = self.engine.gradients(self.training.params, batch)
-            leaf, what = first_sick_leaf(gradients), "gradient"
+        """Say what is no longer a number, and where the last good state is."""
         kept = self.folder.last if self.folder.last.exists() else "none was saved yet"
         return SickRunError(
             f"update {self.step + 1}: the loss is {loss:.6g}, the last finite one was "
-            f"{self.finite_loss:.6g}; first to go: {what} {leaf}; "
+            f"{self.finite_loss:.6g}; first to go: {self._first_to_go(batch)}; "
             f"last good checkpoint: {kept}. Try a lower --learning-rate or --clip."
         )
+
+    def _first_to_go(self, batch: Batch | None) -> str:
+        weight = first_sick_leaf(self.training.params)
+        if weight is not None or batch is None:
+            return f"weight {weight}"
+        gradient = first_sick_leaf(self.engine.gradients(self.training.params, batch))
+        return f"gradient {gradient}" if gradient else "the loss, with finite weights and gradients"
 
 
 @contextmanager
