@@ -141,6 +141,15 @@ def test_the_checkpoint_of_another_run(run, tmp_path, capsys):
     assert "has layers 2, config.json beside it 1: not the same run" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("garbage", [b'{"step": 2', b"\xff\xfe\n", b"[1]\n", b"{}\n"])
+def test_metrics_that_end_in_garbage(run, garbage):
+    metrics = run / "metrics.jsonl"
+    before = metrics.read_bytes()
+    metrics.write_bytes(before + garbage)
+    assert train("--resume", run) == 0
+    assert metrics.read_bytes() == before
+
+
 def test_a_finished_run_resumed_changes_nothing(text, tmp_path):
     out = tmp_path / "run"
     assert train("--data", text, *SMALL, "--steps", 10, "--test", 0.1, "--out", out) == 0

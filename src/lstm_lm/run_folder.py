@@ -97,15 +97,18 @@ class RunFolder:
         write_whole(self.metrics, "".join(f"{line}\n" for line in kept).encode())
 
     def records(self) -> list[dict[str, Any]]:
-        """The metrics that are there; a last line that was cut off is none."""
+        """The metrics that are there; nothing from a line on that is none, as when it was cut off."""
         if not self.metrics.exists():
             return []
         found = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+        for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                found.append(json.loads(line))
+                record = json.loads(line)
             except ValueError:
                 break
+            if not isinstance(record, dict) or "step" not in record:
+                break
+            found.append(record)
         return found
 
 
