@@ -97,7 +97,7 @@ class RunFolder:
         write_whole(self.metrics, "".join(f"{line}\n" for line in kept).encode())
 
     def records(self) -> list[dict[str, Any]]:
-        """The metrics that are there; nothing from a line on that is none, as when it was cut off."""
+        """The metrics up to a line that is none, as one that was cut off."""
         if not self.metrics.exists():
             return []
         found = []
