@@ -50,10 +50,13 @@ train_cli.main()
 # Every resumed run makes other numbers.
 FORGETFUL = """
 import sys
-from lstm_lm import loop, train_cli
+import time
+from lstm_lm import checkpoint, loop, train_cli
 
 if "--resume" in sys.argv:
     loop.learning_rate = lambda *_: 0.123
+save = checkpoint.save
+checkpoint.save = lambda *found: (time.sleep(0.1), save(*found))
 train_cli.main()
 """
 
@@ -65,7 +68,9 @@ def test_killed_runs_that_lose_something(program, message, monkeypatch, capsys, 
     module = script("kill_runs")
     (tmp_path / "train.py").write_text(program)
     monkeypatch.setattr(module, "TRAIN", tmp_path / "train.py")
-    code, printed = run(module, monkeypatch, capsys, *KILLS)
+    # Seed 0 kills late, when there are checkpoints even on a slow machine.
+    late = ("--kills", "2", "--steps", "80", "--longest", "3")
+    code, printed = run(module, monkeypatch, capsys, *late)
     assert code == 1, printed
     assert message in printed
 
