@@ -1,7 +1,8 @@
 """Run the commands whose output the documentation shows, and put what they print in its place.
 
 A block that follows a line `<!-- output: COMMAND -->` is replaced; a last word `| tail -N` or
-`| head -N` keeps so many lines. Give parts of commands to refresh only those.
+`| head -N` keeps so many lines. Its first line stays if it begins with $. Give parts of commands
+to refresh only those.
 """
 
 import os
@@ -12,7 +13,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"(<!-- output: (.+?) -->\n```\w*\n(?:\$ [^\n]*\n)?)(.*?)(```)", re.DOTALL)
+BLOCK = re.compile(
+    r"(<!-- output: (.+?) -->\n```\w*\n(?:\$ (?:[^\n]*\\\n)*[^\n]*\n)?)(.*?)(```)", re.DOTALL
+)
 TAIL = re.compile(r" \| (head|tail) -(\d+)$")
 
 

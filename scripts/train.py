@@ -1,7 +1,12 @@
 #!/usr/bin/env python
 """Train an LSTM language model. Without options: aⁿbⁿ on the NumPy backend."""
 
-from lstm_lm.train_cli import main
+import sys
 
 if __name__ == "__main__":
-    main()
+    try:
+        from lstm_lm.train_cli import main
+
+        main()
+    except KeyboardInterrupt:  # while packages are imported; later, main answers it
+        sys.exit(130)

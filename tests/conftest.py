@@ -3,12 +3,22 @@ import os
 import pytest
 from hypothesis import settings
 
+from lstm_spec.corpus import interpreter_text
+
 # The gate is float64. Set before anything imports JAX; NumPy-only tests never do.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 
 # Compiling a new shape takes a second, so no deadline; examples are the same each run.
 settings.register_profile("gradparity", deadline=None, derandomize=True, max_examples=30)
 settings.load_profile("gradparity")
+
+
+@pytest.fixture
+def text(tmp_path):
+    """A file of English."""
+    path = tmp_path / "english.txt"
+    path.write_text(interpreter_text()[:20_000], encoding="utf-8")
+    return path
 
 
 def pytest_terminal_summary(terminalreporter, exitstatus, config):

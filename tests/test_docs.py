@@ -1,11 +1,15 @@
 """What the documentation quotes is what the code says."""
 
+import inspect
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from gradparity.equations import EQUATIONS, NUMBERS
+from lstm_lm.options import DEFAULTS, Options
+from lstm_lm.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parent.parent
 DERIVATION = (ROOT / "docs" / "derivation.md").read_text(encoding="utf-8")
@@ -36,3 +40,42 @@ def test_every_link_leads_somewhere():
     for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"):
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+TRAIN = (ROOT / "docs" / "train.md").read_text(encoding="utf-8")
+TABLE = TRAIN.split("## Options of training")[1]
+ROWS = dict(re.findall(r"^\| `--([\w-]+)` \| (.*) \|$", TABLE, re.MULTILINE))
+
+
+def test_the_table_lists_every_training_option_in_order():
+    assert [name.replace("-", "_") for name in ROWS] == [field.name for field in fields(Options)]
+
+
+@pytest.mark.parametrize("field", fields(Options), ids=lambda field: field.name)
+def test_the_table_has_the_defaults_and_choices(field):
+    cells = [cell.strip() for cell in ROWS[field.name.replace("_", "-")].split("|")]
+    for cell, task in zip(cells, ("anbn", "text"), strict=False):
+        assert cell == _shown(DEFAULTS[task].get(field.name, field.default))
+    for choice in re.findall(r"'(\w+)'", str(field.type).partition("Literal")[2]):
+        assert re.search(rf"\b{choice}\b", cells[2]), choice
+
+
+def _shown(value):
+    words = {None: "", False: "no"}
+    return words[value] if value is None or value is False else re.sub(r"\.0$", "", str(value))
+
+
+def test_the_help_has_the_defaults_that_depend_on_the_task():
+    """Those of `Options` stand in its source; a docstring there says "(1; text: 2)"."""
+    source = inspect.getsource(Options)
+    for name in DEFAULTS["anbn"]:
+        doc = re.search(rf'\n    {name}: .*\n    """(.*)"""', source)[1]
+        for task in ("anbn", "text") if name != "epochs" else ("text",):
+            value = DEFAULTS[task][name]
+            shown = {0.01: "1e-2", 0.002: "2e-3"}.get(value, _shown(value))
+            assert re.search(rf"[(: ]{shown}[;): ]", doc), f"{name}: {shown} not in {doc}"
+
+
+def test_every_file_of_a_run_is_explained():
+    paths = [v.name for v in vars(RunFolder(Path("x"))).values() if v != Path("x")]
+    assert all(f"`{name}`" in TRAIN for name in paths)

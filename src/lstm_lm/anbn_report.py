@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstm_lm.tasks import all_anbn
-from lstm_spec import Backend, Batch, Params, config_of, zero_state
+from lstm_spec import Backend, Batch, Params
 from lstm_spec.corpus import ANBN_LONGEST, anbn, padded_batch
 
 FLOOR = math.log(ANBN_LONGEST)  # nats per sequence: n itself cannot be foreseen
@@ -38,6 +37,11 @@ class AnBnReport(NamedTuple):
         ]
 
 
+def all_anbn() -> Batch:
+    """Every sequence of the task once, n = 1 … 11."""
+    return padded_batch([anbn(n) for n in range(1, ANBN_LONGEST + 1)])
+
+
 def report(backend: Backend, params: Params) -> AnBnReport:
     """Measure a model."""
     batch = all_anbn()
@@ -56,7 +60,7 @@ def _continued_correctly(backend: Backend, params: Params, batch: Batch) -> np.n
     The right tokens are fed in; up to the first mistake that is what decoding does.
     """
     assert batch.mask is not None
-    state = zero_state(config_of(params), batch.tokens.shape[1])
+    state = None  # all zero
     right = np.ones(batch.tokens.shape[1], bool)
     for tokens, targets, mask in zip(batch.tokens, batch.targets, batch.mask, strict=True):
         logits, state = backend.step(params, tokens, state)

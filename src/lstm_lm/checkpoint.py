@@ -16,14 +16,14 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from lstm_lm.cells import cell_of
 from lstm_lm.engines import Training
 from lstm_lm.optimizers import Moments
 from lstm_lm.options import Options
 from lstm_lm.schedule import Course
-from lstm_spec import InputError, Params, State, validate_params
+from lstm_spec import InputError
 from lstm_spec.corpus import Vocabulary
 from lstm_spec.files import write_whole
-from lstm_spec.params import params_from_leaves
 from lstm_spec.tree import leaves
 
 KEY, FORMAT = "gradparity", 1
@@ -122,23 +122,22 @@ def _content(checkpoint: Checkpoint) -> dict[str, Any]:
         "step": checkpoint.step,
         "made": int(checkpoint.training.moments.made),
         "course": [best, *course[1:]],
-        "layers": len(checkpoint.training.params.layers),
     }
 
 
 def _checkpoint(content: dict[str, Any], tensors: dict[str, np.ndarray]) -> Checkpoint:
     best, *rest = content["course"]
-    layers = content["layers"]
+    options = Options.from_json(content["options"])
+    cell = cell_of(options)
     moments = Moments(
         content["made"],
-        _subtree(tensors, "optimizer.first.", layers),
-        _subtree(tensors, "optimizer.second.", layers),
+        _subtree(tensors, "optimizer.first.", options),
+        _subtree(tensors, "optimizer.second.", options),
     )
-    params = params_from_leaves(tensors, layers)
-    validate_params(params)
-    carry = State(tensors["carry.h"], tensors["carry.C"])
+    params = cell.from_leaves(tensors, options)
+    carry = cell.state(*(tensors[f"carry.{name}"] for name in cell.state._fields))
     return Checkpoint(
-        Options.from_json(content["options"]),
+        options,
         Vocabulary(content["vocabulary"]),
         content["fingerprint"],
         content["step"],
@@ -158,6 +157,6 @@ def _tensors(training: Training) -> dict[str, np.ndarray]:
     return {path: np.ascontiguousarray(leaf) for path, leaf in named.items()}
 
 
-def _subtree(tensors: dict[str, np.ndarray], prefix: str, layers: int) -> Params | None:
+def _subtree(tensors: dict[str, np.ndarray], prefix: str, options: Options) -> Any:
     found = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    return params_from_leaves(found, layers) if found else None
+    return cell_of(options).from_leaves(found, options) if found else None

@@ -50,10 +50,10 @@ class Engine(Protocol):
 
 
 class NumpyEngine:
-    """Everything by hand."""
+    """Everything in NumPy, with any backend that computes in it."""
 
     def __init__(self, options: Options) -> None:
-        self._backend: Any = load_backend("numpy")
+        self._backend: Any = load_backend(options.backend)
         self._workspace: Any = None
         self._optimizer = Optimizer(options)
         self._options = options
@@ -85,7 +85,9 @@ class NumpyEngine:
             return self._loss_and_grads(params, batch).grads
 
     def _loss_and_grads(self, params: Params, batch: Batch) -> LossAndGrads:
-        """In the memory of the update before, where the shapes are the same."""
+        """In the memory of the update before, where the backend can and the shapes are the same."""
+        if not hasattr(self._backend, "Workspace"):
+            return self._backend.loss_and_grads(params, batch)
         shape = (config_of(params), *batch.tokens.shape)
         if self._workspace is None or not self._workspace.fits(*shape):
             self._workspace = self._backend.Workspace(*shape, self._options.keep_every or None)

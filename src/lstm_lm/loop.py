@@ -10,15 +10,18 @@ from typing import Any
 
 import numpy as np
 
+from lstm_lm.cells import cell_of
 from lstm_lm.checkpoint import Checkpoint
+from lstm_lm.dropout import dropout_factors
 from lstm_lm.engines import Engine, Training, first_sick_leaf
+from lstm_lm.exits import InterruptedRunError
 from lstm_lm.optimizers import Moments, Optimizer
 from lstm_lm.options import Options
 from lstm_lm.progress import Progress
 from lstm_lm.run_folder import RunFolder
 from lstm_lm.schedule import Course, learning_rate
-from lstm_lm.tasks import Task, dropout_factors
-from lstm_spec import Batch, Config, InputError, Params, init_params, zero_state
+from lstm_lm.tasks import Task
+from lstm_spec import Batch, InputError, Params
 from lstm_spec.tree import tree_map
 
 
@@ -26,17 +29,12 @@ class SickRunError(InputError):
     """The loss, or a gradient, is no longer a number."""
 
 
-class InterruptedRunError(Exception):
-    """Ctrl-C: everything is saved."""
-
-
 def beginning(options: Options, task: Task) -> Checkpoint:
     """A run before its first update."""
-    config = Config(len(task.vocabulary), options.hidden or 1, options.layers or 1, options.dtype)
-    params = init_params(config, options.seed, scheme=options.init, forget_bias=options.forget_bias)
-    training = Training(
-        params, Optimizer(options).init(params), zero_state(config, options.batch or 1)
-    )
+    cell, config = cell_of(options), options.config(len(task.vocabulary))
+    params = cell.init(config, options)
+    carry = cell.zero_state(config, options.batch or 1)
+    training = Training(params, Optimizer(options).init(params), carry)
     return Checkpoint(options, task.vocabulary, task.fingerprint, 0, training, Course())
 
 
@@ -112,7 +110,8 @@ class Trainer:
     def held_out_loss(self, params: Params, windows: list[Batch]) -> float:
         """Mean nats per token over consecutive windows, states carried from one to the next."""
         total, count = 0.0, 0
-        state = zero_state(self._config(), windows[0].tokens.shape[1])
+        config = self.options.config(len(self.task.vocabulary))
+        state = cell_of(self.options).zero_state(config, windows[0].tokens.shape[1])
         for window in windows:
             loss, state = self.engine.loss(params, window._replace(initial_state=state))
             tokens = int(window.mask.sum()) if window.mask is not None else window.tokens.size
@@ -124,19 +123,9 @@ class Trainer:
         params, moments, carry = self.training
         arrays = tree_map(np.asarray, (params, moments.first, moments.second, carry))
         training = Training(arrays[0], Moments(int(moments.made), *arrays[1:3]), arrays[3])
+        task = self.task
         return Checkpoint(
-            self.options,
-            self.task.vocabulary,
-            self.task.fingerprint,
-            self.step,
-            training,
-            self.course,
-        )
-
-    def _config(self) -> Config:
-        options = self.options
-        return Config(
-            len(self.task.vocabulary), options.hidden or 1, options.layers or 1, options.dtype
+            self.options, task.vocabulary, task.fingerprint, self.step, training, self.course
         )
 
     def _require_health(self) -> None:
@@ -152,19 +141,20 @@ class Trainer:
         return 0 < self.options.patience <= self.course.stale
 
     def _sick(self, batch: Batch | None, loss: float) -> SickRunError:
-        """Say which leaf is no longer a number, and where the last good state is."""
-        leaf, what = first_sick_leaf(self.training.params), "weight"
-        if leaf is None and batch is not None:
-            leaf, what = (
-                first_sick_leaf(self.engine.gradients(self.training.params, batch)),
-                "gradient",
-            )
+        """Say what is no longer a number, and where the last good state is."""
         kept = self.folder.last if self.folder.last.exists() else "none was saved yet"
         return SickRunError(
             f"update {self.step + 1}: the loss is {loss:.6g}, the last finite one was "
-            f"{self.finite_loss:.6g}; first to go: {what} {leaf}; "
+            f"{self.finite_loss:.6g}; first to go: {self._first_to_go(batch)}; "
             f"last good checkpoint: {kept}. Try a lower --learning-rate or --clip."
         )
+
+    def _first_to_go(self, batch: Batch | None) -> str:
+        weight = first_sick_leaf(self.training.params)
+        if weight is not None or batch is None:
+            return f"weight {weight}"
+        gradient = first_sick_leaf(self.engine.gradients(self.training.params, batch))
+        return f"gradient {gradient}" if gradient else "the loss, with finite weights and gradients"
 
 
 @contextmanager

@@ -4,12 +4,12 @@ It is the command line, it is stored with the run, and `--resume` and sampling
 read it back.
 """
 
-import json
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from lstm_spec import InputError
+from lstm_lm.option_rules import require_ranges, require_types
+from lstm_spec import Config, InputError
 
 # What None stands for, by task.
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -134,7 +134,7 @@ class Options:
         defaults = DEFAULTS[self.task]
         missing = {k: v for k, v in defaults.items() if getattr(self, k) is None}
         found = replace(self, **missing)
-        _validate(found)
+        require_ranges(found)
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -142,64 +142,23 @@ class Options:
         return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
 
     @classmethod
-    def from_json(cls, stored: dict[str, Any]) -> "Options":
+    def from_json(cls, stored: Any) -> "Options":
         """The inverse of `to_json`.
 
         Raises:
-            InputError: an entry is unknown, as from a newer version.
+            InputError: an entry is unknown, as from a newer version, or of another type.
         """
+        if not isinstance(stored, dict):
+            raise InputError(f"configuration: got {type(stored).__name__}, expected an object")
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(stored) - known)
         if unknown:
             raise InputError(f"configuration: unknown entries {', '.join(unknown)}")
         paths = {k: Path(stored[k]) for k in ("data", "out") if stored.get(k)}
-        return cls(**{**stored, **paths})
+        found = cls(**{**stored, **paths})
+        require_types(found)
+        return found
 
-    def canonical(self) -> str:
-        """One string for one configuration, for hashing."""
-        return json.dumps(self.to_json(), sort_keys=True)
-
-
-# Option, the check that must hold, and what to say of it.
-_RULES = (
-    ("layers", lambda v: v >= 1, "1 or more"),
-    ("hidden", lambda v: v >= 1, "1 or more"),
-    ("batch", lambda v: v >= 1, "1 or more"),
-    ("window", lambda v: v >= 1, "1 or more"),
-    ("keep_every", lambda v: v >= 0, "0 (keep all) or more"),
-    ("steps", lambda v: v >= 0, "0 or more"),
-    ("epochs", lambda v: v >= 0, "0 or more"),
-    ("seed", lambda v: v >= 0, "0 or more"),
-    ("min_count", lambda v: v >= 1, "1 or more"),
-    ("evaluate_every", lambda v: v >= 1, "1 or more"),
-    ("patience", lambda v: v >= 0, "0 or more"),
-    ("plateau_patience", lambda v: v >= 1, "1 or more"),
-    ("warmup", lambda v: v >= 0, "0 or more"),
-    ("dropout", lambda v: 0 <= v < 1, "at least 0 and below 1"),
-    ("validation", lambda v: 0 <= v < 1, "at least 0 and below 1"),
-    ("test", lambda v: 0 <= v < 1, "at least 0 and below 1"),
-    ("learning_rate", lambda v: v > 0, "above 0"),
-    ("clip", lambda v: v >= 0, "0 (no clipping) or more"),
-    ("eps", lambda v: v > 0, "above 0"),
-    ("momentum", lambda v: 0 <= v < 1, "at least 0 and below 1"),
-    ("beta1", lambda v: 0 <= v < 1, "at least 0 and below 1"),
-    ("beta2", lambda v: 0 <= v < 1, "at least 0 and below 1"),
-    ("weight_decay", lambda v: v >= 0, "0 or more"),
-)
-
-
-def _validate(options: Options) -> None:
-    for name, holds, expected in _RULES:
-        value = getattr(options, name)
-        if not holds(value):
-            raise InputError(f"--{name.replace('_', '-')}: got {value}, expected {expected}")
-    if options.validation + options.test >= 1:
-        shares = f"{options.validation} and {options.test}"
-        raise InputError(f"--validation and --test: got {shares}, expected a sum below 1")
-    if options.keep_every and options.backend not in ("numpy", "jax-manual"):
-        found = f"got {options.keep_every} with backend {options.backend}"
-        raise InputError(f"--keep-every: {found}, expected numpy or jax-manual")
-    if options.task == "text" and not options.steps and not options.epochs:
-        raise InputError("--steps and --epochs: both are 0, expected one of them above 0")
-    if options.task == "anbn" and not options.steps:
-        raise InputError("--steps: got 0, expected 1 or more (aⁿbⁿ has no epochs)")
+    def config(self, vocab_size: int) -> Config:
+        """Sizes and dtype of the model, once the options are resolved."""
+        return Config(vocab_size, self.hidden or 1, self.layers or 1, self.dtype)

@@ -45,7 +45,9 @@ class Progress:
         columns = [f"{self._name:5}"] * bool(self._name) + [f"{step:>9}"]
         if self._unit != "chars":
             cells = cells[:2] + cells[3:]
-        self.console.print("".join([*columns, *(f"{cell:>12}" for cell in cells)]).rstrip())
+        self.console.print(
+            "".join([*columns, *(f"{cell:>12}" for cell in cells)]).rstrip(), soft_wrap=True
+        )
 
     def finish(self) -> None:
         """Take the bar away."""

@@ -8,7 +8,7 @@ from lstm_lm import checkpoint
 from lstm_lm.checkpoint import Checkpoint
 from lstm_lm.options import Options
 from lstm_spec import InputError
-from lstm_spec.files import write_whole
+from lstm_spec.files import UNFINISHED, write_whole
 
 
 class RunFolder:
@@ -29,14 +29,15 @@ class RunFolder:
         Raises:
             InputError: it holds a run already and may not be overwritten, or cannot be made.
         """
-        if self.config.exists() and not options.overwrite:
+        files = (self.config, self.metrics, self.last, self.best, self.plot, self.timing)
+        if not options.overwrite and any(file.exists() for file in files):
             raise InputError(
                 f"{self.path}: holds a run already; go on with --resume {self.path}, "
                 "or begin afresh with --overwrite"
             )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            for old in (self.metrics, self.last, self.best, self.plot, self.timing):
+            for old in files:
                 old.unlink(missing_ok=True)
         except OSError as error:
             raise InputError(f"{self.path}: cannot be made: {error.strerror}") from error
@@ -54,9 +55,9 @@ class RunFolder:
         """
         try:
             return Options.from_json(json.loads(self.config.read_text(encoding="utf-8")))
-        except FileNotFoundError as error:
+        except OSError as error:
             raise InputError(
-                f"{self.path}: no config.json, expected the folder of a run"
+                f"{self.path}: no config.json can be read, expected the folder of a run"
             ) from error
         except (ValueError, TypeError, AttributeError) as error:
             raise InputError(f"{self.config}: not a configuration: {error}") from error
@@ -81,20 +82,33 @@ class RunFolder:
             raise InputError(f"{self.metrics}: cannot be written: {error.strerror}") from error
 
     def cut_back(self, step: int) -> None:
-        """Drop the metrics of updates after `step`, and a line that was cut off."""
-        kept = [json.dumps(record) for record in self.records() if record["step"] <= step]
+        """Drop what an uninterrupted run would not have by now.
+
+        That is the metrics of updates after `step`, the test's loss, which comes at the
+        very end, a line that was cut off, and files that a killed run was still writing.
+        """
+        for unfinished in self.path.glob(f"{UNFINISHED}*"):
+            unfinished.unlink(missing_ok=True)
+        kept = [
+            json.dumps(record)
+            for record in self.records()
+            if record["step"] <= step and "test" not in record
+        ]
         write_whole(self.metrics, "".join(f"{line}\n" for line in kept).encode())
 
     def records(self) -> list[dict[str, Any]]:
-        """The metrics that are there; a last line that was cut off is none."""
+        """The metrics up to a line that is none, as one that was cut off."""
         if not self.metrics.exists():
             return []
         found = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+        for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                found.append(json.loads(line))
+                record = json.loads(line)
             except ValueError:
                 break
+            if not isinstance(record, dict) or "step" not in record:
+                break
+            found.append(record)
         return found
 
 

@@ -1,20 +1,19 @@
 """`scripts/sample.py`: text from a saved model."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import tyro
 
 from lstm_lm import checkpoint
-from lstm_lm.checkpoint import Checkpoint
+from lstm_lm.cells import cell_of
+from lstm_lm.exits import OK, guarded
 from lstm_lm.run_folder import RunFolder
-from lstm_lm.sampling import Choice, sample
-from lstm_lm.tasks import split
-from lstm_lm.train_cli import OK, guarded, prepare_jax
+from lstm_lm.sampling import Choice, continuation
+from lstm_lm.tasks import notation_of
+from lstm_lm.train_cli import prepare_jax
 from lstm_spec import InputError, load_backend
-from lstm_spec.corpus import UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Sample:
 
     run: tyro.conf.Positional[Path]
     """Folder of a run, or a checkpoint."""
-    prime: str = ""
+    prime: str | None = None
     """Text to begin with; without it, the model's most frequent token."""
     length: int = 500
     """Tokens to add."""
@@ -38,51 +37,45 @@ class Sample:
     seed: int = 0
     """The same seed gives the same text."""
     backend: str | None = None
-    """numpy or jax; without it, what the model was trained with."""
+    """numpy, jax or jax-manual; without it, what the model was trained with."""
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of scripts/sample.py."""
-    command = tyro.cli(Sample, prog="sample.py", args=arguments)
-    sys.exit(guarded("sample.py", lambda: _sample(command)))
+    sys.exit(
+        guarded("sample.py", lambda: _sample(tyro.cli(Sample, prog="sample.py", args=arguments)))
+    )
 
 
 def _sample(command: Sample) -> int:
-    if command.length < 0 or command.seed < 0:
-        raise InputError("--length and --seed: expected 0 or more")
+    for name in ("length", "seed"):
+        if getattr(command, name) < 0:
+            raise InputError(f"--{name}: got {getattr(command, name)}, expected 0 or more")
     choice = Choice(command.temperature, command.top_k, command.top_p, command.greedy)
-    path = RunFolder(command.run).best if command.run.is_dir() else command.run
-    found = checkpoint.load(path)
+    found = checkpoint.load(_file(command.run))
     prepare_jax(found.options)
-    backend = load_backend(command.backend or found.options.backend)
-    prime = _prime(command.prime, found)
-    words = found.options.task == "text" and found.options.tokens == "words"
-    separator = " " if words or found.options.task == "anbn" else ""
-    _write(command.prime, "")
-    params = found.training.params
-    for token in sample(backend, params, prime, command.length, choice, command.seed):
-        symbol = found.vocabulary.symbols[token]
-        _write(symbol, separator if symbol != "\n" else "")
-        if symbol == "EOS":
-            break
-    _write("\n", "")
+    name = command.backend or found.options.backend
+    backend = load_backend(name)
+    if cell_of(replace(found.options, backend=name)) is not cell_of(found.options):
+        raise InputError(
+            f"--backend: got {name}, but the model was trained with {found.options.backend}"
+        )
+    if command.prime is not None:
+        _warn(*notation_of(found.options).encode(command.prime, found.vocabulary)[1])
+    for text in continuation(found, backend, command.prime, command.length, choice, command.seed):
+        # To the terminal at once, not when a buffer is full.
+        print(text, end="", flush=True)
+    print()
     return OK
 
 
-def _prime(text: str, found: Checkpoint) -> np.ndarray:
-    """Ids of the prime; symbols that the model does not know are named."""
-    if not text:
-        return np.array([min(1, len(found.vocabulary) - 1)] if found.options.data else [0])
-    symbols = list(split(text, found.options.tokens)) if found.options.data else text.split()
-    ids = found.vocabulary.encode(symbols)
-    unknown = sorted({s for s, i in zip(symbols, ids, strict=True) if i == 0 and s != "a"})
-    if unknown and found.options.data:
+def _file(run: Path) -> Path:
+    """The best checkpoint of a run's folder, or the file that was named."""
+    if not run.exists():
+        raise InputError(f"{run}: not found, expected the folder of a run, or a checkpoint")
+    return RunFolder(run).best if run.is_dir() else run
+
+
+def _warn(*unknown: str) -> None:
+    if unknown:
         print(f"sample.py: unknown to the model: {' '.join(map(repr, unknown))}", file=sys.stderr)
-    return ids
-
-
-def _write(symbol: str, separator: str) -> None:
-    """To the terminal at once, not when a buffer is full."""
-    text = "UNK" if symbol == UNKNOWN else symbol
-    sys.stdout.write(f"{separator}{text}")
-    sys.stdout.flush()

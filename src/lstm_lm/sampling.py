@@ -1,12 +1,17 @@
 """Text from a model, token by token."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from lstm_spec import Backend, Config, InputError, Params, State, zero_state
+from lstm_lm.checkpoint import Checkpoint
+from lstm_lm.tasks import notation_of
+from lstm_spec import Backend, InputError, Params
+from lstm_spec.corpus import UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -26,8 +31,9 @@ class Choice:
     greedy: bool = False
 
     def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            raise InputError(f"--temperature: got {self.temperature}, expected above 0")
+        if not 0 < self.temperature < math.inf:
+            hint = "; for the likeliest token always, --greedy" if self.temperature == 0 else ""
+            raise InputError(f"--temperature: got {self.temperature}, expected above 0{hint}")
         if self.top_k < 0:
             raise InputError(f"--top-k: got {self.top_k}, expected 0 (all) or more")
         if not 0 < self.top_p <= 1:
@@ -35,9 +41,10 @@ class Choice:
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """The distribution that is drawn from, `(vocab,)` float64, for logits `(vocab,)`."""
-        scaled = np.asarray(logits, np.float64) / self.temperature
-        order = np.argsort(-scaled, kind="stable")
-        p = np.exp(scaled - scaled[order[0]])
+        below = np.asarray(logits, np.float64) - np.max(logits)
+        order = np.argsort(-below, kind="stable")
+        with np.errstate(over="ignore"):  # far below, at a low temperature: −∞, probability 0
+            p = np.exp(below / self.temperature)
         p /= p.sum()
         keep = len(p) if self.top_k == 0 else min(self.top_k, len(p))
         # The nucleus: tokens before which less than top_p has been gathered.
@@ -67,8 +74,8 @@ def sample(
     if len(prime) == 0:
         raise InputError("prime: empty, expected at least one token to begin with")
     rng = np.random.default_rng(seed)
-    state = _start(params)
     logits: Any = None
+    state = None  # all zero
     for token in prime:
         logits, state = backend.step(params, np.array([token]), state)
     for _ in range(length):
@@ -79,7 +86,28 @@ def sample(
         logits, state = backend.step(params, np.array([token]), state)
 
 
-def _start(params: Params) -> State:
-    W_v = params.W_v
-    vocab, hidden = W_v.shape
-    return zero_state(Config(vocab, hidden, len(params.layers), W_v.dtype.name), 1)
+def continuation(
+    found: Checkpoint, backend: Backend, prime: str | None, length: int, choice: Choice, seed: int
+) -> Iterator[str]:
+    """Yield a text piece by piece: the prime, then what the model adds, as it is printed.
+
+    Args:
+        found: the model.
+        backend: to compute with.
+        prime: what it begins with; None for the model's most frequent token.
+        length, choice, seed: as in `sample`.
+
+    Raises:
+        InputError: the prime has no token, or one that a model without UNK does not know.
+    """
+    notation, symbols = notation_of(found.options), found.vocabulary.symbols
+    if prime is None:
+        prime = symbols[1 if symbols[0] == UNKNOWN and len(symbols) > 1 else 0]
+    ids, _ = notation.encode(prime, found.vocabulary)
+    added = sample(backend, found.training.params, ids, length, choice, seed)
+    before = ""
+    for symbol in chain(notation.split(prime), (symbols[token] for token in added)):
+        yield notation.written(symbol, before)
+        before = symbol
+        if symbol == notation.end:
+            break

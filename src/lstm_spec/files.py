@@ -7,6 +7,7 @@ from pathlib import Path
 from lstm_spec.errors import InputError
 
 NAME_MAX = 255
+UNFINISHED = ".writing-"  # how the temporary files' names begin
 
 
 def require_writable(path: Path) -> None:
@@ -50,7 +51,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def _replace(path: Path, content: bytes) -> None:
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-    handle, name = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=UNFINISHED, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

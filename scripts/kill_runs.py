@@ -1,0 +1,145 @@
+"""Kill a training run at random moments, and show that nothing is lost.
+
+    scripts/kill_runs.py [--kills 50]
+
+The run is killed (SIGKILL), its checkpoints are read, it is resumed and killed again. When all
+kills are made it may finish. Its metrics and checkpoints must then be, byte for byte, those of a
+run that nobody disturbed. Exit code 1: they are not, or a checkpoint was damaged.
+"""
+
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+
+from lstm_lm import checkpoint
+from lstm_lm.run_folder import RunFolder
+from lstm_spec import InputError
+from lstm_spec.files import UNFINISHED
+
+TRAIN = Path(__file__).resolve().parent / "train.py"
+RUN = Path("run")  # relative, so that the folder's name is the same in every configuration
+COMPARED = ("metrics.jsonl", "last.safetensors", "best.safetensors", "config.json")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Kill a training run at random moments, and show that nothing is lost."""
+
+    kills: int = 50
+    """How often."""
+    longest: float = 1.0
+    """Seconds after its start by which a run is killed; the moment is drawn evenly."""
+    steps: int = 3000
+    """Updates of the run; if it ends before all kills are made, another one begins."""
+    every: int = 5
+    """Updates between checkpoints: the fewer, the more kills hit one that is being written."""
+    seed: int = 0
+    """Of the moments."""
+
+
+def main() -> None:
+    """Kill, resume, compare, print."""
+    options = tyro.cli(Options, description=__doc__)
+    console, counts = Console(highlight=False), Counter[str]()
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / "whole"
+        _start(whole, options).wait()
+        faults = _kill_all(Path(folder), whole, options, counts)
+        size = (whole / RUN / "metrics.jsonl").stat().st_size
+    _print(console, options, counts, size)
+    for fault in faults:
+        console.print(f"FAIL  {fault}", soft_wrap=True)
+    if not faults:
+        console.print("PASS  every checkpoint loads; every file is that of the undisturbed run")
+    sys.exit(1 if faults else 0)
+
+
+def _kill_all(folder: Path, whole: Path, options: Options, counts: Counter[str]) -> list[str]:
+    """All kills, over as many runs as they take; what went wrong."""
+    rng, faults = random.Random(options.seed), []
+    while counts["kills"] < options.kills:
+        counts["runs"] += 1
+        place = folder / f"killed-{counts['runs']}"
+        process = _start(place, options)
+        while counts["kills"] < options.kills and _killed(process, rng.uniform(0, options.longest)):
+            counts["kills"] += 1
+            faults += _inspect(place / RUN, counts)
+            process = _start(place, options)
+        if process.wait() != 0:
+            faults.append(f"run {counts['runs']} ended with exit code {process.returncode}")
+        faults += _differences(place / RUN, whole / RUN)
+    return faults
+
+
+def _start(place: Path, options: Options) -> subprocess.Popen:
+    """Begin a run in a folder, or go on with it."""
+    place.mkdir(exist_ok=True)
+    new = ["--hidden", "8", "--batch", "4", "--steps", options.steps, "--out", RUN]
+    new += ["--evaluate-every", options.every]
+    arguments = ["--resume", RUN] if (place / RUN / "config.json").exists() else new
+    line = [sys.executable, TRAIN, *arguments]
+    return subprocess.Popen([*map(str, line)], cwd=place, stdout=subprocess.DEVNULL)
+
+
+def _killed(process: subprocess.Popen, seconds: float) -> bool:
+    """Kill a run after some seconds, unless it has ended by then."""
+    time.sleep(seconds)
+    if process.poll() is not None:
+        return False
+    process.kill()
+    process.wait()
+    return True
+
+
+def _inspect(run: Path, counts: Counter[str]) -> list[str]:
+    """Read both checkpoints, and count what the kill has hit."""
+    counts["while a file was written"] += any(run.glob(f"{UNFINISHED}*"))
+    folder, faults, step = RunFolder(run), [], 0
+    for path in (folder.best, folder.last):
+        if path.exists():
+            counts["checkpoints read"] += 1
+            try:
+                step = checkpoint.load(path).step
+            except InputError as error:
+                faults.append(str(error))
+    counts["before the first checkpoint"] += not folder.last.exists()
+    lines = folder.metrics.read_text().splitlines() if folder.metrics.exists() else []
+    counts["updates done twice"] += max(0, sum('"norm"' in line for line in lines) - step)
+    return faults
+
+
+def _differences(run: Path, whole: Path) -> list[str]:
+    """Files that are not those of the undisturbed run."""
+    pairs = [(run / name, whole / name) for name in COMPARED]
+    different = [f"{a} is not {b}" for a, b in pairs if not _same(a, b)]
+    return different + [f"{left}: left behind" for left in run.glob(f"{UNFINISHED}*")]
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.read_bytes() == other.read_bytes()
+
+
+def _print(console: Console, options: Options, counts: Counter[str], size: int) -> None:
+    rows = {
+        "runs of so many updates": f"{counts['runs']} × {options.steps:,}",
+        "kills": counts["kills"],
+        "  before the first checkpoint": counts["before the first checkpoint"],
+        "  while a file was written": counts["while a file was written"],
+        "checkpoints read after a kill": counts["checkpoints read"],
+        "updates done twice": counts["updates done twice"],
+        "metrics compared, bytes a run": size,
+    }
+    for name, value in rows.items():
+        console.print(f"{name:32}{value if isinstance(value, str) else f'{value:,}':>12}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""How the programs end: exit codes, and one message instead of a traceback."""
+
+import io
+import os
+import sys
+from collections.abc import Callable
+
+from lstm_spec import InputError
+
+OK, FAILED, BAD_USE, INTERRUPTED, CLOSED = 0, 1, 2, 130, 141
+
+
+class InterruptedRunError(Exception):
+    """Ctrl-C: everything is saved."""
+
+
+def guarded(name: str, work: Callable[[], int]) -> int:
+    """Run something; a user's mistake is one message on standard error and exit code 2."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show ⁿ shows "?"
+    try:
+        return work()
+    except InputError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return BAD_USE
+    except MemoryError as error:
+        print(f"{name}: not enough memory: {error}", file=sys.stderr)
+        return BAD_USE
+    except (KeyboardInterrupt, InterruptedRunError):
+        return INTERRUPTED
+    except BrokenPipeError:
+        _silence()
+        return CLOSED
+    except OSError as error:
+        print(f"{name}: {error.strerror or error}", file=sys.stderr)
+        _silence()
+        return BAD_USE
+
+
+def _silence() -> None:
+    """Python would complain once more when it flushes standard output at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

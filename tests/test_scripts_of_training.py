@@ -1,0 +1,102 @@
+"""The scripts that attack runs and checkpoints pass here, and fail where they must."""
+
+import importlib.util
+import sys
+
+import pytest
+from running import SCRIPTS
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(module, monkeypatch, capsys, *arguments):
+    monkeypatch.setattr(sys, "argv", [module.__name__, *arguments])
+    with pytest.raises(SystemExit) as stop:
+        module.main()
+    return stop.value.code, capsys.readouterr().out
+
+
+KILLS = ("--kills", "3", "--steps", "150", "--longest", "0.6")
+
+
+def test_killed_runs(monkeypatch, capsys):
+    """The full count, fifty, is in docs/train.md."""
+    code, printed = run(script("kill_runs"), monkeypatch, capsys, *KILLS)
+    assert code == 0, printed
+    assert "PASS" in printed
+
+
+# Checkpoints written as most programs write them: a kill in between leaves half a file.
+CARELESS = """
+import time
+from lstm_lm import checkpoint, train_cli
+
+def write(path, content):
+    with open(path, "wb", buffering=0) as file:
+        for byte in range(0, len(content), 1000):
+            file.write(content[byte : byte + 1000])
+            time.sleep(0.01)
+
+checkpoint.write_whole = write
+train_cli.main()
+"""
+
+# Every resumed run makes other numbers.
+FORGETFUL = """
+import sys
+import time
+from lstm_lm import checkpoint, loop, train_cli
+
+if "--resume" in sys.argv:
+    loop.learning_rate = lambda *_: 0.123
+save = checkpoint.save
+checkpoint.save = lambda *found: (time.sleep(0.1), save(*found))
+train_cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "message"), [(CARELESS, "FAIL"), (FORGETFUL, "metrics.jsonl is not")]
+)
+def test_killed_runs_that_lose_something(program, message, monkeypatch, capsys, tmp_path):
+    module = script("kill_runs")
+    (tmp_path / "train.py").write_text(program)
+    monkeypatch.setattr(module, "TRAIN", tmp_path / "train.py")
+    # Seed 0 kills late, when there are checkpoints even on a slow machine.
+    late = ("--kills", "2", "--steps", "80", "--longest", "3")
+    code, printed = run(module, monkeypatch, capsys, *late)
+    assert code == 1, printed
+    assert message in printed
+
+
+def test_damaged_checkpoints(monkeypatch, capsys):
+    """All bytes are in docs/train.md."""
+    code, printed = run(script("damage_checkpoints"), monkeypatch, capsys, "--every", "200")
+    assert code == 0, printed
+    assert "PASS  no damage was believed" in printed
+
+
+class Agreeable(str):
+    """A digest that is equal to every other."""
+
+    __hash__ = None
+
+    def __eq__(self, other):
+        return True
+
+    def __ne__(self, other):
+        return False
+
+
+def test_a_load_that_verifies_nothing_is_found_out(monkeypatch, capsys):
+    module = script("damage_checkpoints")
+    monkeypatch.setattr(module.checkpoint, "digest", lambda *_: Agreeable("any"))
+    code, printed = run(module, monkeypatch, capsys, "--every", "200")
+    assert code == 1
+    assert "FAIL  damage was believed" in printed
