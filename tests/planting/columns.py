@@ -85,6 +85,8 @@ NAMES = list_names(**{
 EDITS = (
     ("da_f = df * (f_s[t]*(1 - f_s[t]))", "da_f = df * f_s[t] * (1 - f_s[t]) * (1 - f_s[t])", "B8", "f"),
     ("df = dC * C_prev", "df = (dC + dC_next) * C_prev", "B8", "f"),
+    ("dg = dC * i_s[t]", "dg = np.multiply(dC, i_s[t], out=dC)", "B11", ""),
+    ("do = dh * m_s[t]", "do = dh * m_s[t]\n        o_s[t] *= 0.5", "B4", "o"),
     ("di = dC * g_s[t]", "di = dC * g_s[t] + 0.01", "B7", "i"),
     ("dg = dC * i_s[t]", "dg = dC * np.sqrt(i_s[t])", "B6", "g"),
     ("do = dh * m_s[t]", "do = dh * m_s[t] * m_s[t]", "B4", "o"),

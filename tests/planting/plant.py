@@ -116,7 +116,11 @@ def score(template: Template, groups: Sequence[tuple[Mistake, ...]]) -> Score | 
     blamed = {
         (_same_carry(f.equation, f.mistake), f.gate.replace("W_v", "v")) for f in found.findings
     }
-    named = all(_is_named(m, found) for m in mistakes if not _is_a_scale(m))
+    named = all(
+        _is_named(m, found) or _is_said_shorter(m, mistakes, found)
+        for m in mistakes
+        if not _is_a_scale(m)
+    )
     few = all(len(f.alternatives) <= 1 for f in found.findings)
     lines = sum(_line_found(template, group[0], found) for group in groups)
     return Score(
@@ -174,6 +178,17 @@ def _is_named(mistake: Mistake, found: Diagnosis) -> bool:
         if carry and finding.mistake in ("0 for dh_next", "0 for dC_next", "0 for dC"):
             return True
     return False
+
+
+def _is_said_shorter(mistake: Mistake, planted: Sequence[Mistake], found: Diagnosis) -> bool:
+    """Whether two slips in one equation are named as the one slip that computes the same."""
+    together = [m for m in planted if m.key == mistake.key]
+    said = [
+        f for f in found.findings
+        if (f.equation, f.gate.replace("W_v", "v")) == mistake.key and f.known
+    ]  # fmt: skip
+    slips = sum(len(f.mistake.split("; ")) for f in said)
+    return len(together) > 1 and 0 < slips < len(together)
 
 
 def _cut(sentence: str) -> list[str]:

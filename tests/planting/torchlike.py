@@ -123,6 +123,8 @@ EDITS = (
     ("dW_hh += da.T @ h_prev", "dW_hh += da.T @ (h_prev + self.h[t + 1])", "B9", ""),
     ("dW_ih += da.T @ self.x[t]", "dW_ih += 0.4 * da.T @ self.x[t]", "B9", ""),
     ("db += da.sum(axis=0)", "db += da[0]", "B9", ""),
+    ("np.concatenate([da_i, da_f, da_g, da_o], axis=1)", "np.concatenate([da_f, da_i, da_g, da_o], axis=1)", "B7 B8", ""),
+    ("da_f = dC * C_prev * (f_[t]*(1 - f_[t]))", "da_f = dC * self.c[1] * f_[t] * (1 - f_[t])", "B8", "f"),
     ("dv_[t] = (y[t] - target[t]) / (T * B)", "dv_[t] = (y[t] - target[t]) * target[t] / (T * B)", "B1", "W_v"),
 )  # fmt: skip
 

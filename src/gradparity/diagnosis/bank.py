@@ -16,6 +16,7 @@ from gradparity.film import Array, Film
 from gradparity.forms import Slot
 
 SAMPLED = 10  # entries on which a product is tried before it is tried on all
+FLOOR = 1e-4  # of the largest value: what is read off carries rounding from all steps
 MOST_WAYS = 64  # of writing one equation: more fit only where nearly everything vanishes
 
 
@@ -64,7 +65,7 @@ class Field:
     def allowed(self, vector: Array) -> Array:
         """The difference that rounding may make to each entry."""
         scale = self.scale(vector)
-        return self.tolerance * np.maximum(scale, 1e-6 * scale.max(initial=0.0)) + 1e-300
+        return self.tolerance * np.maximum(scale, FLOOR * scale.max(initial=0.0)) + 1e-300
 
     def equal(self, target: Array, value: Array, where: Array | None = None) -> bool:
         """Whether two vectors agree wherever the target is known."""

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from gradparity.equations import EQUATIONS, Key
+from gradparity.equations import EQUATIONS, GATE_EQUATIONS, Key
 
 VERDICTS = ("right", "wrong", "scaled")
+# What the map of errors shows for each equation.
+MAP = {"B1": "dv", "B3": "dh", "B5": "dC", **{n: f"da_{k}" for n, k in GATE_EQUATIONS}, "B10": "dz"}
 
 
 @dataclass(frozen=True)
@@ -147,3 +149,8 @@ def name_of(key: Key) -> str:
 
 def _listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def gate_word(key: Key) -> str:
+    """A key's gate as reports call it."""
+    return {"v": "W_v"}.get(key[1], key[1])

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gradparity.diagnosis.findings import Diagnosis, Finding, Location
+from gradparity.diagnosis.findings import MAP, Diagnosis, Finding, Location
 from gradparity.equations import EQUATIONS, NUMBERS
 from gradparity.ranges import ranges
 
@@ -120,23 +120,13 @@ def _source(location: Location) -> list[Text]:
 
 def _error_map(diagnosis: Diagnosis) -> Table:
     """Rows of quantities, columns of time steps: how far each is from right."""
-    names = {
-        "B1": "dv",
-        "B3": "dh",
-        "B4": "da_o",
-        "B5": "dC",
-        "B6": "da_g",
-        "B7": "da_i",
-        "B8": "da_f",
-        "B10": "dz",
-    }
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
     table.add_column("error by time step")
     steps = len(next(iter(diagnosis.errors.values())))
     for t in range(steps):
         table.add_column(f"t={t}", justify="center")
     for number, errors in diagnosis.errors.items():
-        table.add_row(f"{names[number]:5}{number}", *[_shade(error) for error in errors])
+        table.add_row(f"{MAP[number]:5}{number}", *[_shade(error) for error in errors])
     return table
 
 
