@@ -27,6 +27,13 @@ WRONG = {
         ("B11", "", "dC += dh * o[t] * tanh(tanh(C[t]), derivative=True)"),
     ],
 }
+# Further lines of equations with two slips.
+ALSO = {
+    "notebook_model.py": [
+        "da_o = sigmoid(o[t], derivative=True) * do",
+        "da_f = sigmoid(f[t]) * df",
+    ]
+}
 
 
 def command_of(name):
@@ -62,6 +69,8 @@ def test_the_wrong_ones(name, tmp_path, monkeypatch):
     ]
     assert said == WRONG[name]
     assert all(f["known"] and not f["alternatives"] for f in found["findings"])
+    also = [place["text"].strip() for f in found["findings"] for place in f["also"]]
+    assert also == ALSO.get(name, [])
 
 
 @pytest.mark.parametrize("name", [RIGHT, *WRONG])

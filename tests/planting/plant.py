@@ -207,7 +207,7 @@ def _plain(text: str) -> str:
 def _line_found(template: Template, mistake: Mistake, found: Diagnosis) -> bool:
     lines = {_statement(template, line) for line in template.lines(mistake)}
     return any(
-        f.location is not None and f.location.line in lines
+        any(place is not None and place.line in lines for place in (f.location, *f.also))
         for f in found.findings
         if _same_carry(f.equation, f.mistake) == _carry(mistake)
     )

@@ -31,6 +31,10 @@ class Location:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
 
+    def to_json(self) -> dict[str, Any]:
+        """Without its neighbours."""
+        return {"file": self.file, "line": self.line, "text": self.text}
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -45,6 +49,7 @@ class Finding:
         known: whether the cause is known.
         alternatives: other causes that explain the same, from outside.
         location: the line that computed it, where it was found.
+        also: lines of further slips in the same equation.
     """
 
     equation: str
@@ -55,13 +60,10 @@ class Finding:
     known: bool = True
     alternatives: tuple[str, ...] = ()
     location: Location | None = None
+    also: tuple[Location, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The format of `gradparity diagnose --json`."""
-        where = self.location
-        place = (
-            None if where is None else {"file": where.file, "line": where.line, "text": where.text}
-        )
         return {
             "equation": self.equation or None,
             "gate": self.gate or None,
@@ -70,7 +72,8 @@ class Finding:
             "explanation": self.explanation,
             "known": self.known,
             "alternatives": list(self.alternatives),
-            "location": place,
+            "location": self.location and self.location.to_json(),
+            "also": [place.to_json() for place in self.also],
         }
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from gradparity.diagnosis.explanation import B5, B11, GATE_KEYS, Explanation
 from gradparity.diagnosis.findings import Finding, Location
+from gradparity.diagnosis.probes import Gradients
 from gradparity.diagnosis.replay import apply
 from gradparity.diagnosis.search import Search
 from gradparity.diagnosis.targets import UPSTREAM, multiplied, subsets, targets
@@ -24,6 +25,7 @@ from gradparity.simulate import Plan
 from lstm_spec import GATES
 
 LINE_ORDER = (GATE_KEYS["o"], B5, *(GATE_KEYS[gate] for gate in "gif"), B11)
+BY_FACTOR = ("B4", "B5", "B6", "B7", "B8")  # equations whose factors may stand in several lines
 CLOSE = 1e-7
 GATE_WORDS = {  # what people call a gate, behind a d for its adjoint
     "f": frozenset({"f", "forget"}),
@@ -41,7 +43,7 @@ def locate(
     number: int,
     events: Sequence[Event],
 ) -> list[Finding]:
-    """Findings with the line that computed each, where it was found.
+    """Findings with the lines that computed each, where they were found.
 
     Args:
         findings: of the explanation.
@@ -49,37 +51,60 @@ def locate(
         number: which of the close probes was traced.
         events: what its lines did.
     """
-    call = search.close[number]
-    grads, film = apply(explanation, call, number)
-    marked = [(event, _marks_of(event)) for event in events]
-    forward, products = _innocent(film, explanation)
-    deltas = _matrix([_mark(d) for k in GATES for d in film[f"da_{k}"]])
+    locator = _Locator(*apply(explanation, search.close[number], number), explanation, events)
     located = []
     for finding in findings:
         key = (finding.equation, "v" if finding.gate == "W_v" else finding.gate)
-        line = None
-        for wanted, last in targets(key, explanation, film, grads):
-            marks = _matrix([_mark(t) for t in wanted if t.size > 1])
-            marks = marks[~_among(marks, forward)]
-            summed = deltas if finding.equation == "B9" else deltas[:0]
-            line = None if last else _named(marked, marks, finding.gate, summed)
-            if line is not None:
-                break
-            # What another equation rightly computes as well: theirs comes before, or after.
-            before, after = (
-                _among(
-                    marks,
-                    _matrix([m for k in products if _before(k, key) is side for m in products[k]]),
-                )
-                for side in (True, False)
-            )
-            line = _matching(marked, marks[~before & ~after] if not last else marks, last)
-            line = line or _matching(marked, marks[before], True)
-            line = line or _matching(marked, marks[after], False)
-            if line is not None:
-                break
-        located.append(replace(finding, location=line))
+        first = locator.line(key)
+        slots = [m.slot for m in explanation.mistakes if m.key == key and key[0] in BY_FACTOR]
+        others = [locator.line(key, slot) for slot in slots if len(slots) > 1]
+        distinct = {place.line: place for place in others if place and place != first}
+        located.append(replace(finding, location=first, also=tuple(distinct.values())))
     return located
+
+
+class _Locator:
+    """What a subject's lines did, and what they might rightly have done."""
+
+    def __init__(
+        self,
+        grads: Gradients,
+        film: Film,
+        explanation: Explanation,
+        events: Sequence[Event],
+    ) -> None:
+        self.grads, self.film, self.explanation = grads, film, explanation
+        self.marked = [(event, _marks_of(event)) for event in events]
+        self.forward, self.products = _innocent(film, explanation)
+        self.deltas = _matrix([_mark(d) for k in GATES for d in film[f"da_{k}"]])
+
+    def line(self, key: Key, slot: str | None = None) -> Location | None:
+        """The line that computed what is wrong with an equation, or with one of its factors."""
+        for wanted, last in targets(key, self.explanation, self.film, self.grads, slot):
+            marks = _matrix([_mark(t) for t in wanted if t.size > 1])
+            marks = marks[~_among(marks, self.forward)]
+            found = self._called(key, marks, last) or self._made(key, marks, last)
+            if found is not None:
+                return found
+        return None
+
+    def _called(self, key: Key, marks: np.ndarray, last: bool) -> Location | None:
+        summed = self.deltas if key[0] == "B9" else self.deltas[:0]
+        return None if last else _named(self.marked, marks, key[1], summed)
+
+    def _made(self, key: Key, marks: np.ndarray, last: bool) -> Location | None:
+        """By value; what another equation rightly computes as well comes before, or after."""
+        before, after = (
+            _among(marks, _matrix([m for k in self.products if _before(k, key) is side
+                                   for m in self.products[k]]))
+            for side in (True, False)
+        )  # fmt: skip
+        own = marks if last else marks[~before & ~after]
+        return (
+            _matching(self.marked, own, last)
+            or _matching(self.marked, marks[before], True)
+            or _matching(self.marked, marks[after], False)
+        )
 
 
 def _innocent(film: Film, explanation: Explanation) -> tuple[np.ndarray, dict[Key, list[Mark]]]:

@@ -92,7 +92,7 @@ def _entry(findings: Sequence[Finding], steps: int) -> list:
         same = " or as ".join(first.alternatives)
         lines.append(Text(f"from outside it looks the same as {same}", "dim"))
     if first.location:
-        lines += _source(first.location)
+        lines += _source([first.location, *first.also])
     return [Padding(line, (0, 0, 0, 7), expand=False) for line in lines]
 
 
@@ -103,18 +103,14 @@ def _wrote(mistake: str) -> Text:
     return Text.assemble("wrote ", (wrong, "bold"), ", should be ", (right, "bold"))
 
 
-def _source(location: Location) -> list[Text]:
-    lines = [Text(f"{os.path.relpath(location.file)}:{location.line}", "cyan")]
-    for number, text in location.around:
-        here = number == location.line
-        lines.append(
-            Text(
-                f"{'>' if here else ' '}{number:4} {text}",
-                "bold" if here else "dim",
-                no_wrap=True,
-                overflow="ellipsis",
-            )
-        )
+def _source(places: Sequence[Location]) -> list[Text]:
+    """The lines and their neighbours, each once; a mark before the offending ones."""
+    here = {place.line for place in places}
+    around = sorted({pair for place in places for pair in place.around})
+    lines = [Text(f"{os.path.relpath(places[0].file)}:{', '.join(map(str, sorted(here)))}", "cyan")]
+    for number, text in around:
+        mark, style = (">", "bold") if number in here else (" ", "dim")
+        lines.append(Text(f"{mark}{number:4} {text}", style, no_wrap=True, overflow="ellipsis"))
     return lines
 
 
@@ -141,13 +137,13 @@ def github_annotations(diagnosis: Diagnosis) -> list[str]:
     """Workflow commands that mark the offending lines of a pull request."""
     found = []
     for finding in diagnosis.findings:
-        place = finding.location
-        where = f" file={os.path.relpath(place.file)},line={place.line}," if place else " "
         title = " ".join(filter(None, (finding.equation, finding.gate and f"gate {finding.gate}")))
         message = f"{finding.mistake}: {finding.explanation}"
-        found.append(
-            f"::error{where}title={_escaped(title or 'gradient', True)}::{_escaped(message)}"
-        )
+        for place in (finding.location, *finding.also):
+            where = f" file={os.path.relpath(place.file)},line={place.line}," if place else " "
+            found.append(
+                f"::error{where}title={_escaped(title or 'gradient', True)}::{_escaped(message)}"
+            )
     if diagnosis.verdict == "scaled":
         found.append(f"::warning title=scale::{_escaped(diagnosis.sentence())}")
     return found

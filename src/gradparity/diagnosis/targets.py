@@ -17,11 +17,16 @@ _PARTS = {"B2": ["h"], "B9": ["h", "x"]}  # what a delta is paired with
 
 
 def targets(
-    key: Key, explanation: Explanation, film: Film, grads: Gradients
+    key: Key, explanation: Explanation, film: Film, grads: Gradients, slot: str | None = None
 ) -> Iterator[tuple[list[Array], bool]]:
-    """What to look for, the most telling first, and whether the last line that has it counts."""
+    """What to look for, the most telling first, and whether the last line that has it counts.
+
+    With a slot, only what is wrong there counts.
+    """
     plan = Plan(explanation.mistakes)
-    wrong = {m.slot: m.form for m in explanation.mistakes if m.key == key}
+    wrong = {
+        m.slot: m.form for m in explanation.mistakes if m.key == key and slot in (None, m.slot)
+    }
     steps = range(film.time)
     if key[0] in ("B2", "B9"):
         yield from ((targets, False) for targets in _summed(key, plan, film, grads, set(wrong)))
