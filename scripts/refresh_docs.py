@@ -39,7 +39,7 @@ def _refreshed(match: re.Match[str], wanted: list[str]) -> str:
     printed = _output(TAIL.sub("", command))
     if cut:
         count = int(cut[2])
-        printed = printed[:count] if cut[1] == "head" else ["…", *printed[-count:]]
+        printed = [*printed[:count], "…"] if cut[1] == "head" else ["…", *printed[-count:]]
     return match[1] + "".join(f"{line}\n" for line in printed) + match[4]
 
 

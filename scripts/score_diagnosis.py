@@ -19,7 +19,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small arrays; two processe
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import tyro
-from planting.plant import TEMPLATES, function, outside, score, score_edit, write
+from planting.plant import TEMPLATES, function, outside, pairs, score, score_edit, write
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -62,19 +62,12 @@ def _jobs(name: str, options: Options) -> list[tuple]:
     numbers = list(range(len(mistakes)))
     most = options.most or len(numbers)
     alone = sorted(rng.sample(numbers, min(most, len(numbers))))
-    pairs = [tuple(rng.sample(numbers, 2)) for _ in range(most)]
-    pairs = [p for p in pairs if _apart(mistakes, p)]
     return [
         *((name, "alone", (n,)) for n in alone),
-        *((name, "pairs", pair) for pair in pairs),
+        *((name, "pairs", pair) for pair in pairs(TEMPLATES[name], most, rng)),
         *((name, "edits", n) for n in range(len(TEMPLATES[name].edits))),
         *((name, "right", seed) for seed in range(options.seeds)),
     ]
-
-
-def _apart(mistakes: list, pair: tuple[int, ...]) -> bool:
-    one, other = (mistakes[n][0] for n in pair)
-    return (one.key, one.slot) != (other.key, other.slot)
 
 
 def _work(job: tuple) -> object:

@@ -5,7 +5,7 @@ import random
 
 import numpy as np
 import pytest
-from planting.plant import TEMPLATES, function, run, score, score_edit, write
+from planting.plant import TEMPLATES, function, pairs, run, score, score_edit, write
 
 from gradparity import InputError, Layout, diagnose
 from gradparity.cli import main
@@ -35,6 +35,19 @@ def test_mistakes_of_the_table_are_named(name):
             assert found.verdict, group
             assert found.blamed, group
             assert found.named, group
+
+
+@ALL
+def test_pairs_of_mistakes_are_named(name):
+    template = TEMPLATES[name]
+    mistakes = template.mistakes()
+    for numbers in pairs(template, 4, random.Random(11)):
+        groups = [mistakes[n] for n in numbers]
+        found = score(template, groups)
+        if found is not None:
+            assert found.verdict, groups
+            assert found.blamed, groups
+            assert found.named, groups
 
 
 @ALL
@@ -279,3 +292,22 @@ def test_command_line_with_what_cannot_be_run(source, tmp_path, capsys):
     assert code == 2
     assert MISUSED[source] in err
     assert "Traceback" not in err
+
+
+def test_gates_in_another_order_than_the_layouts_are_noted():
+    exchanged = (
+        "np.concatenate([da_i, da_f, da_g, da_o], axis=1)",
+        "np.concatenate([da_f, da_i, da_g, da_o], axis=1)",
+    )
+    template = TEMPLATES["pytorch-like model"]
+    found = run(template, planted(template.name, exchanged))
+    assert [f.equation for f in found.findings] == ["B7", "B8"]
+    assert "gates f and i have each other's gradients" in found.notes[0]
+
+
+def test_a_cell_that_does_not_read_what_comes_from_later_steps():
+    template = TEMPLATES["keras-like cell"]
+    unread = ("dC = dh * o * (1 - m**2) + dC_next", "dC = dh * o * (1 - m**2)")
+    (finding,) = run(template, planted(template.name, unread)).findings
+    assert (finding.equation, finding.mistake) == ("B5", "0 for dC_next")
+    assert finding.location.text.startswith("dC = dh * o")

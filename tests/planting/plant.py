@@ -2,6 +2,7 @@
 
 import ast
 import linecache
+import random
 import re
 import types
 from collections.abc import Callable, Iterable, Sequence
@@ -127,6 +128,17 @@ def score(template: Template, groups: Sequence[tuple[Mistake, ...]]) -> Score | 
         found.verdict == "wrong", _without_v(blamed) == _without_v(wanted), named and few, lines,
         len(groups),
     )  # fmt: skip
+
+
+def pairs(template: Template, number: int, rng: random.Random) -> list[tuple[int, int]]:
+    """Numbers of two mistakes of a template, in different places."""
+    mistakes, found = template.mistakes(), []
+    while len(found) < number:
+        one, other = rng.sample(range(len(mistakes)), 2)
+        a, b = mistakes[one][0], mistakes[other][0]
+        if (a.key, a.slot) != (b.key, b.slot):
+            found.append((one, other))
+    return found
 
 
 def score_edit(template: Template, edit: tuple[str, str, str, str]) -> Score:
