@@ -5,7 +5,7 @@ import random
 
 import numpy as np
 import pytest
-from planting.plant import TEMPLATES, function, pairs, run, score, score_edit, write
+from planting.plant import TEMPLATES, function, pairs, returned, run, score, score_edit, write
 
 from gradparity import InputError, Layout, diagnose
 from gradparity.cli import main
@@ -24,6 +24,13 @@ def test_right_ones_are_never_blamed(name):
     for seed in range(0, 20_000, 1000):
         found = diagnose(subject, template.kind, layout=template.layout, seed=seed)
         assert (found.verdict, found.findings) == ("right", ())
+
+
+@ALL
+def test_every_mistake_that_is_planted_runs(name):
+    template = TEMPLATES[name]
+    for group in template.mistakes():
+        assert returned(template, write(template, group)), group
 
 
 @ALL

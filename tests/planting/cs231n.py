@@ -104,4 +104,13 @@ EDITS = (
     ("dh = outer_dh + dh_next", "dh = outer_dh + dh_next * (outer_dh > 0)", "B3", "W_v"),
 )
 
-TEMPLATE = Template("cs231n layer", "layer", "cs231n", SOURCE, NAMES, fused=True, edits=EDITS)
+TEMPLATE = Template(
+    "cs231n layer",
+    "layer",
+    "cs231n",
+    SOURCE,
+    NAMES,
+    fused=True,
+    edits=EDITS,
+    without=("x[t-1]", "x[t+1]"),  # one step's function sees one x
+)

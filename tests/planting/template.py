@@ -116,8 +116,9 @@ class Template:
             return _STEPS[code]
         if slot in ("dh_next", "dC_next"):
             return "0 * " if code == "0" else ""
-        if code == "0" and slot in ("h", "x"):
-            code, zero = f"{slot}[t{'-1' if slot == 'h' else ''}]", "0 * "
+        if code == "0" and slot in ("h", "x", "dv"):
+            code = {"h": "h[t-1]", "x": "x[t]", "dv": "dv"}[slot]
+            zero = "0 * "
         else:
             zero = ""
         found = self.code(code)
