@@ -1,5 +1,6 @@
 """From explanations to findings: what was written, at which gate and steps, in words."""
 
+import re
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -18,6 +19,7 @@ from gradparity.simulate import Plan
 from lstm_spec import GATES
 
 Errors = dict[str, tuple[float, ...]]
+ELSEWHERE = re.compile(r"wraps|\[t-2\]|\[t\+1\]|\[T-1\]")  # steps that a single one does not see
 CARRIES = ("dh_next", "dC_next")  # slots of B3 and B5: what the sum reads of the carry
 
 
@@ -36,7 +38,7 @@ def finding_list(
         if key in best.unknown:
             findings.append(unknown(search, best, key))
             continue
-        ways = best.written[key]
+        ways = best.written[key] if film.time > 1 else _of_one_step(best.written[key])
         scale = _positive_scale(key, ways[0])
         if scale:
             notes.append(f"besides, all gradients are multiplied by {scale}")
@@ -44,6 +46,12 @@ def finding_list(
         for part in _apart(ways):
             findings.append(_known(key, part, film, others, best))
     return findings, [*notes, *_exchanged(search, best)], error_map(search, best)
+
+
+def _of_one_step(ways: Sequence[Written]) -> tuple[Written, ...]:
+    """Without those that speak of other steps, where a subject sees one step at a time."""
+    near = [w for w in ways if not any(ELSEWHERE.search(m.form.code) for m in w.mistakes)]
+    return tuple(near or ways)
 
 
 def _apart(ways: Sequence[Written]) -> list[tuple[Written, ...]]:

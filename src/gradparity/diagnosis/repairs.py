@@ -7,7 +7,7 @@ from itertools import combinations
 from gradparity.diagnosis.bank import Written
 from gradparity.diagnosis.explanation import B10, B11, Explanation
 from gradparity.diagnosis.replay import Replay
-from gradparity.equations import Mistake, known_mistakes
+from gradparity.equations import EQUATIONS, Mistake, known_mistakes
 
 
 class Repairs:
@@ -33,6 +33,21 @@ class Repairs:
                 explanation = known.joined(alone(mistake))
                 if self.replay.reproduces(explanation, shortest):
                     yield explanation
+
+    def replaced(self, proposed: Sequence[Explanation]) -> Iterator[Explanation]:
+        """What was proposed, with another form in the place of one mistake.
+
+        Of deltas that left hardly a trace, short sequences show several forms alike.
+        """
+        for base in proposed[:4]:
+            for mistake in base.mistakes:
+                rest = [m for m in base.mistakes if m != mistake]
+                for form in EQUATIONS[mistake.key].slot(mistake.slot).forms[1:]:
+                    explanation = Explanation()
+                    for m in (*rest, replace(mistake, form=form)):
+                        explanation = explanation.joined(alone(m))
+                    if form != mistake.form and self.replay.reproduces(explanation):
+                        yield explanation
 
     def repaired(self, proposed: Sequence[Explanation]) -> Iterator[Explanation]:
         """What was proposed, with what only the gradients by the inputs can show: B10, B11."""

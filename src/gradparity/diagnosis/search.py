@@ -60,6 +60,7 @@ class Search:
         ways: tuple[Callable[[], Iterable[Explanation]], ...] = (
             lambda: proposed,
             lambda: self.repairs.repaired(proposed),
+            lambda: self.repairs.replaced(proposed),
             lambda: self._before_activation(proposed),
             self.repairs.singles,
             lambda: self.repairs.with_one_more(proposed),
