@@ -13,6 +13,7 @@ GATE_KEYS: dict[str, Key] = {gate: (number, gate) for number, gate in GATE_EQUAT
 B1, B2, B3 = ("B1", "v"), ("B2", "v"), ("B3", "v")
 B5, B10, B11 = ("B5", ""), ("B10", ""), ("B11", "")
 RIGHT = Written(())
+Cost = tuple[bool, float, int]
 ONE_EQUATION = (False, 1, 9)  # cost of a single wrong equation, cause known
 TWO_EQUATIONS = (False, 2, 9)
 ONE_UNKNOWN = (True, 1.5, 0)  # cost of a single wrong equation, cause not known
@@ -36,7 +37,7 @@ class Explanation:
     parts: tuple[str, ...] = ()
 
     @property
-    def cost(self) -> tuple[bool, float, int]:
+    def cost(self) -> Cost:
         """Whether a cause is unknown, wrong equations, slips: what is cheapest is believed."""
         shared = _shared(self.written)
         unknown = self._unknown_lines()

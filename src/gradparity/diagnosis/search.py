@@ -20,6 +20,7 @@ from gradparity.diagnosis.explanation import (
     ONE_EQUATION,
     ONE_UNKNOWN,
     TWO_EQUATIONS,
+    Cost,
     Explanation,
 )
 from gradparity.diagnosis.probes import synthesize
@@ -32,6 +33,7 @@ from gradparity.simulate import Plan
 from lstm_spec import GATES
 
 MOST_READINGS = 8
+Propose = Callable[[], Iterable[Explanation]]
 
 
 class Search:
@@ -56,35 +58,50 @@ class Search:
 
     def explanations(self) -> list[Explanation]:
         """Explanations that reproduce everything, the simplest first; may be empty."""
-        proposed, convicted = self._proposed(), []
-        ways: tuple[Callable[[], Iterable[Explanation]], ...] = (
-            lambda: proposed,
-            lambda: self.repairs.repaired(proposed),
-            lambda: self.repairs.replaced(proposed),
-            lambda: self._before_activation(proposed),
-            self.repairs.singles,
-            lambda: self.repairs.with_one_more(proposed),
-        )
-        for propose in ways:
-            convicted += [e for e in propose() if self.replay.reproduces(e)]
-            if any(e.cost <= ONE_UNKNOWN for e in convicted):
-                break
+        quick = self._proposed(thorough=False)
+        convicted = self._convicted(self._near(quick), TWO_EQUATIONS)
+        if not any(e.cost <= TWO_EQUATIONS for e in convicted):
+            slow = quick + self._proposed(thorough=True)
+            proposed = sorted(slow, key=lambda e: e.cost)[:8]
+            convicted += self._convicted(
+                (
+                    *self._near(proposed),
+                    lambda: self._before_activation(proposed),
+                    self.repairs.singles,
+                    lambda: self.repairs.with_one_more(proposed),
+                ),
+                ONE_UNKNOWN,
+            )
         convicted.sort(key=lambda e: e.cost)
         return [e for e in convicted if e.cost <= convicted[0].cost]
 
-    def _proposed(self) -> list[Explanation]:
+    def _near(self, proposed: Sequence[Explanation]) -> tuple[Propose, ...]:
+        """What was proposed, and small changes to it."""
+        return (
+            lambda: proposed,
+            lambda: self.repairs.repaired(proposed),
+            lambda: self.repairs.replaced(proposed),
+        )
+
+    def _convicted(self, ways: Sequence[Propose], enough: Cost) -> list[Explanation]:
+        """Explanations that reproduce everything; once one is simple enough, no further way."""
+        found: list[Explanation] = []
+        for propose in ways:
+            found += [e for e in propose() if self.replay.reproduces(e)]
+            if any(e.cost <= enough for e in found):
+                break
+        return found
+
+    def _proposed(self, *, thorough: bool) -> list[Explanation]:
         readings = {gate: self.sums.readings(("B9", gate)) for gate in GATES}
         readouts = self.sums.readings(B2) if self.model else [None]
         found: list[Explanation] = []
-        for thorough in (False, True):
-            for readout in readouts:
-                start = self._logits(readout)
-                for chosen in islice(alike_first(readings), MOST_READINGS):
-                    found += self._chained(start, chosen, thorough)
-                    if found and min(e.cost for e in found) <= ONE_EQUATION:
-                        return sorted(found, key=lambda e: e.cost)[:8]
-            if any(e.cost <= TWO_EQUATIONS and not e.unknown for e in found):
-                break
+        for readout in readouts:
+            start = self._logits(readout)
+            for chosen in islice(alike_first(readings), MOST_READINGS):
+                found += self._chained(start, chosen, thorough)
+                if found and min(e.cost for e in found) <= ONE_EQUATION:
+                    return sorted(found, key=lambda e: e.cost)[:8]
         return sorted(found, key=lambda e: e.cost)[:8]
 
     def _before_activation(self, proposed: Sequence[Explanation]) -> list[Explanation]:
