@@ -1,5 +1,6 @@
 """The command line: `gradparity check` and `gradparity diagnose`."""
 
+import errno
 import os
 import sys
 import time
@@ -137,6 +138,14 @@ def _exit_code(command: "Check | Diagnose | Version") -> int:
         return command.run()
     except InputError as error:
         print(f"gradparity: {error}", file=sys.stderr)
+        if getattr(command, "format", "") == "github":
+            print(f"::error title=gradparity::{str(error).partition(chr(10))[0]}")
+        return BAD_USE
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EPIPE):
+            raise
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - nothing more can be printed there
+        print(f"gradparity: standard output: {error.strerror}", file=sys.stderr)
         return BAD_USE
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -124,6 +124,8 @@ def _require_sense(name: str, axes: str) -> None:
     found = parts(axes)
     for axis in found.axes:
         letters = set(axis.replace("+", ""))
+        if any(len(set(part)) < len(part) for part in axis.split("+")):
+            raise InputError(f"layout: array {name}: {axis!r} has a letter twice")
         if not axis or not (letters <= ROWS or letters <= COLUMNS or axis in SINGLE):
             raise InputError(
                 f"layout: array {name}: got axis {axis!r} in {axes!r}, expected gates (figo), "
@@ -204,6 +206,9 @@ def layout_named(text: str) -> Layout:
             f"layout: got {text!r}, expected one of {', '.join(LAYOUTS)}, or a description "
             "such as 'Wx=x,ifog Wh=h,ifog b=ifog'"
         )
-    given = dict(word.split("=", 1) for word in text.split() if "=" in word)
+    words = [word.partition("=") for word in text.split()]
+    given = {name: axes for name, equals, axes in words if equals}
+    if len(given) < len(words):
+        raise InputError(f"layout: got {text!r}, expected NAME=AXES for each array, once")
     options = {k: given.pop(k) for k in ("container", "sequence", "state", "tokens") if k in given}
     return Layout(given, **options)

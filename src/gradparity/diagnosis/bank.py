@@ -16,7 +16,9 @@ from gradparity.film import Array, Film
 from gradparity.forms import Slot
 
 SAMPLED = 10  # entries on which a product is tried before it is tried on all
-FLOOR = 1e-4  # of the largest value: what is read off carries rounding from all steps
+# Of the largest value: what is read off carries rounding from all steps. In float32 the tolerance
+# is hardly above that.
+FLOOR, FLOOR_OF_SINGLE, SINGLE = 1e-4, 0.5, 1e-6
 MOST_WAYS = 64  # of writing one equation: more fit only where nearly everything vanishes
 
 
@@ -65,7 +67,8 @@ class Field:
     def allowed(self, vector: Array) -> Array:
         """The difference that rounding may make to each entry."""
         scale = self.scale(vector)
-        return self.tolerance * np.maximum(scale, FLOOR * scale.max(initial=0.0)) + 1e-300
+        floor = FLOOR if self.tolerance < SINGLE else FLOOR_OF_SINGLE
+        return self.tolerance * np.maximum(scale, floor * scale.max(initial=0.0)) + 1e-300
 
     def equal(self, target: Array, value: Array, where: Array | None = None) -> bool:
         """Whether two vectors agree wherever the target is known."""

@@ -8,6 +8,8 @@ import importlib.util
 import multiprocessing
 import os
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ from gradparity.diagnosis.subject import Manner, Subject
 from gradparity.diagnosis.trace import Event, Tracer
 from gradparity.layouts import Layout, layout_named
 from lstm_spec import InputError
+
+MOST_FRAMES = 8  # of what a subject raised
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,7 @@ def _serve(pipe: Connection, address: Address) -> None:
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 1)  # whatever it prints, from C too, stays out of the report
     os.dup2(sink, 2)
+    threading.Thread(target=_end_with_the_parent, args=(os.getppid(),), daemon=True).start()
     subject = _guarded(pipe, address, lambda: _subject(address))
     if subject is None:
         return
@@ -133,23 +138,34 @@ def _serve(pipe: Connection, address: Address) -> None:
         while True:
             what, probe = pipe.recv()
             work = subject.run if what == "run" else partial(_traced, subject)
-            answer = _guarded(pipe, address, partial(work, probe))
+            answer = _guarded(pipe, address, partial(work, probe), subject)
             if answer is not None:
                 pipe.send((True, answer))
+
+
+def _end_with_the_parent(parent: int) -> None:
+    """A subject that never returns must not outlive a parent that was killed."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def _traced(subject: Subject, probe: Probe) -> list[Event]:
     return Tracer(subject.function).run(lambda: subject.run(probe))
 
 
-def _guarded(pipe: Connection, address: Address, work: Callable[[], Any]) -> Any:
+def _guarded(
+    pipe: Connection, address: Address, work: Callable[[], Any], subject: Subject | None = None
+) -> Any:
     """Do something of the subject's; send what it raises, in its own frames, to the parent."""
     try:
         return work()
     except InputError as error:
         pipe.send((False, str(error)))
     except BaseException as error:
-        pipe.send((False, own_traceback(error, os.path.dirname(os.path.abspath(address.file)))))
+        message = own_traceback(error, os.path.dirname(os.path.abspath(address.file)))
+        called = f"\nit was called with {subject.called}" if subject and subject.called else ""
+        pipe.send((False, message + called))
     return None
 
 
@@ -179,6 +195,8 @@ def own_traceback(error: BaseException, folder: str) -> str:
     """What was raised, and only those frames that lie in a folder."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(folder)]
     lines = [f"  {os.path.relpath(f.filename)}:{f.lineno} in {f.name}: {f.line}" for f in frames]
+    if len(lines) > MOST_FRAMES:
+        lines = [*lines[:2], f"  … {len(lines) - MOST_FRAMES} more", *lines[2 - MOST_FRAMES :]]
     if isinstance(error, SyntaxError):
         text = (error.text or "").strip()
         lines = [f"  {os.path.relpath(error.filename or '')}:{error.lineno}: {text}"]

@@ -19,6 +19,9 @@ from lstm_spec.files import require_writable, write_whole
 RIGHT, WRONG = 0, 1
 
 
+LONGEST = 86_400  # seconds
+
+
 @dataclass(frozen=True)
 class Diagnose:
     """Name the wrong equation in a hand-written LSTM backward pass.
@@ -75,8 +78,8 @@ class Diagnose:
             require_writable(path)
         if self.figure and self.figure.suffix.lstrip(".").lower() not in FORMATS:
             raise InputError(f"--figure {self.figure}: expected a name in .{', .'.join(FORMATS)}")
-        if not self.timeout > 0:
-            raise InputError(f"--timeout: got {self.timeout}, expected above 0")
+        if not 0 < self.timeout <= LONGEST:
+            raise InputError(f"--timeout: got {self.timeout}, expected above 0 and up to {LONGEST}")
         if self.seed < 0:
             raise InputError(f"--seed: got {self.seed}, expected 0 or more")
         return Address(file, function, self.layout, self.kind, self.state, self.learning_rate)

@@ -120,6 +120,11 @@ def _variants() -> Iterator[tuple[str, Callable[[Probe], Film]]]:
             f"the gates stand in another order: {moved}",
             _with_layer(partial(_permuted, order)),
         )
+    for first in ("h", "x"):
+        yield (
+            f"the columns stand in another order: {first} comes first",
+            _with_layer(partial(_columns_exchanged, first)),
+        )
     yield "the biases are not added", _with_layer(_without_bias)
     yield "the forget gate's bias has 1 added to it", _with_layer(_forget_bias)
     yield "the recurrent weights are not used", _with_layer(_without_recurrence)
@@ -135,6 +140,17 @@ def _with_layer(change: Callable[[LayerParams], LayerParams]) -> Callable[[Probe
 
 def _permuted(order: Sequence[str], layer: LayerParams) -> LayerParams:
     return LayerParams(*[getattr(layer, f"{n}_{k}") for n in "Wb" for k in order])
+
+
+def _columns_exchanged(first: str, layer: LayerParams) -> LayerParams:
+    """What code sees that takes these columns for the first ones though they come last."""
+    hidden = len(layer.b_f)
+
+    def exchanged(W: Array) -> Array:
+        cut = hidden if first == "h" else W.shape[1] - hidden
+        return np.concatenate([W[:, cut:], W[:, :cut]], axis=1)
+
+    return layer._replace(**{f"W_{k}": exchanged(getattr(layer, f"W_{k}")) for k in GATES})
 
 
 def _without_bias(layer: LayerParams) -> LayerParams:
@@ -169,6 +185,9 @@ _CELLS: dict[str, dict[str, Callable]] = {
     "the gates are activated by tanh, not σ": {"gate": np.tanh},
     "C = f ⊙ C_prev + (1 − f) ⊙ g: input and forget gate are coupled": {
         "C": lambda f, C, i, g: f * C + (1 - f) * g
+    },
+    "C = (1 − i) ⊙ C_prev + i ⊙ g: input and forget gate are coupled": {
+        "C": lambda f, C, i, g: (1 - i) * C + i * g
     },
     "C = C_prev + i ⊙ g: the forget gate is not used": {"C": lambda f, C, i, g: C + i * g},
     "C = f ⊙ C_prev + g: the input gate is not used": {"C": lambda f, C, i, g: f * C + g},

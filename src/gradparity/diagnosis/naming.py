@@ -82,7 +82,7 @@ def _known(
     own = _sentence(mistakes)
     distinct = tuple(dict.fromkeys(a for a in alternatives if a != own))
     return Finding(
-        key[0], gate_word(key), _times(mistakes, film), "; ".join(map(written_for, mistakes)),
+        key[0], gate_word(key), _times(mistakes, film), "; ".join(dict.fromkeys(map(written_for, mistakes))),
         "; ".join(m.form.wrong for m in mistakes), True, distinct,
     )  # fmt: skip
 

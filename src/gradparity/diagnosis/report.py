@@ -22,6 +22,7 @@ SHADES = (
     (float("inf"), "█", "red"),
 )
 LEGEND = "· right  ░ below 1 %  ▒ below 30 %  █ above; inherited errors included"
+MARKS = {True: "✗", False: "✓"}
 OF_THE_READOUT = ("B1", "B2")
 
 
@@ -63,7 +64,7 @@ def _equations(diagnosis: Diagnosis) -> list:
         formula = next(e.formula for e in EQUATIONS.values() if e.number == number).partition("\n")[
             0
         ]
-        mark = Text("✗" if findings else "✓", "bold red" if findings else "green")
+        mark = Text(MARKS[bool(findings)], "bold red" if findings else "green")
         found.append(
             Text.assemble(mark, " ", (f"{number:4}", "bold"), (formula, "" if findings else "dim"))
         )

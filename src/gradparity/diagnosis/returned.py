@@ -117,12 +117,15 @@ def gradients(
     Raises:
         SubjectError: not a single one has the right name and shape.
     """
-    arrays = {n: number_array(a) for n, a in parameters_of(given, layout, shapes).items()}
+    returned = parameters_of(given, layout, shapes)
+    arrays = {n: number_array(a) for n, a in returned.items()}
     wrong, good = {}, {}
     for name, shape in shapes.items():
         array = arrays.get(name)
         if array is None:
-            wrong[name] = "no gradient was returned"
+            wrong[name] = _not_numbers(returned[name])
+        elif array.dtype.kind != "f":
+            wrong[name] = f"its gradient has dtype {array.dtype}, expected floating point"
         elif array.shape != shape:
             wrong[name] = f"its gradient has shape {array.shape}, expected {shape}"
         else:
@@ -131,6 +134,10 @@ def gradients(
         raise SubjectError(_nothing_fits(given, layout, shapes, wrong))
     single = any(a is not None and a.dtype == np.float32 for a in arrays.values())
     return decode(layout, good, *sizes), wrong, single
+
+
+def _not_numbers(value: Any) -> str:
+    return "no gradient was returned" if value is None else f"its gradient is {described(value)}"
 
 
 def _nothing_fits(given: Any, layout: Layout, shapes: Mapping, wrong: dict[str, str]) -> str:

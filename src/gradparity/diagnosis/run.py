@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from gradparity.diagnosis.child import Address, Remote
+from gradparity.diagnosis.evidence import Runner
 from gradparity.diagnosis.findings import Diagnosis
-from gradparity.diagnosis.judge import Runner, judge
+from gradparity.diagnosis.judge import judge
 from gradparity.diagnosis.lines import locate
 from gradparity.diagnosis.probes import Probe
 from gradparity.diagnosis.returned import SubjectError

@@ -4,6 +4,7 @@ Readings and chains suggest explanations; a simulated backward pass with exactly
 mistakes convicts, if it reproduces every gradient on every probe.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice, product
 
@@ -33,6 +34,7 @@ from gradparity.simulate import Plan
 from lstm_spec import GATES
 
 MOST_READINGS = 8
+SECONDS = 10  # of computing, after which the best found so far is reported
 Propose = Callable[[], Iterable[Explanation]]
 
 
@@ -53,6 +55,8 @@ class Search:
         self.sums = Sums(self.probes, self.films, [call.grads for call in self.close], tolerance)
         self.repairs = Repairs(self.replay)
         self._benches: dict[int, Bench] = {}
+        self._until = time.process_time() + SECONDS
+        self.stopped = False
         self.model = self.probes[0].W_v is not None
         self.true = [synthesize(c.probe, Plan(), c.film)[1] for c in self.close]
 
@@ -87,10 +91,19 @@ class Search:
         """Explanations that reproduce everything; once one is simple enough, no further way."""
         found: list[Explanation] = []
         for propose in ways:
-            found += [e for e in propose() if self.replay.reproduces(e)]
+            for explanation in propose():
+                if self._spent():
+                    return found
+                if self.replay.reproduces(explanation):
+                    found.append(explanation)
             if any(e.cost <= enough for e in found):
                 break
         return found
+
+    def _spent(self) -> bool:
+        """Whether the search has taken as long as it may."""
+        self.stopped = self.stopped or time.process_time() > self._until
+        return self.stopped
 
     def _proposed(self, *, thorough: bool) -> list[Explanation]:
         readings = {gate: self.sums.readings(("B9", gate)) for gate in GATES}
@@ -99,6 +112,8 @@ class Search:
         for readout in readouts:
             start = self._logits(readout)
             for chosen in islice(alike_first(readings), MOST_READINGS):
+                if found and self._spent():
+                    break
                 found += self._chained(start, chosen, thorough)
                 if found and min(e.cost for e in found) <= ONE_EQUATION:
                     return sorted(found, key=lambda e: e.cost)[:8]
@@ -203,24 +218,24 @@ class Search:
 
     def _outside(self) -> dict[tuple[Mistake, ...], list[Array]]:
         """dh_out under each way of writing what B3 takes from outside the layer."""
-        if self.model:
-            return {
-                mistakes: [
-                    np.stack(
-                        [p.W_v.T @ Plan(mistakes).product(B3, film, t) for t in range(film.time)]
-                    )
-                    for p, film in zip(self.probes, self.films, strict=True)
-                ]
-                for mistakes in _choices(B3)
-            }
-        for film, probe in zip(self.films, self.probes, strict=True):
-            film["dh_out"] = probe.dh
-        forms = EQUATIONS[B3].slot("dh_out").forms
-        return {
-            () if form.faults == 0 else (Mistake(*B3, "dh_out", form),): [
+        found: dict[tuple[Mistake, ...], list[Array]]
+        found = self._through_readout() if self.model else {(): [p.dh for p in self.probes]}
+        for film, right in zip(self.films, found[()], strict=True):
+            film["dh_out"] = right
+        for form in EQUATIONS[B3].slot("dh_out").forms[1:]:
+            found[Mistake(*B3, "dh_out", form),] = [
                 np.stack([form.value(film, t) for t in range(film.time)]) for film in self.films
             ]
-            for form in forms
+        return found
+
+    def _through_readout(self) -> dict[tuple[Mistake, ...], list[Array]]:
+        """The same of a model: what its readout sends back."""
+        return {
+            mistakes: [
+                np.stack([p.W_v.T @ Plan(mistakes).product(B3, film, t) for t in range(film.time)])
+                for p, film in zip(self.probes, self.films, strict=True)
+            ]
+            for mistakes in _choices(B3)
         }
 
 

@@ -51,8 +51,8 @@ class Manner:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise InputError(f"kind: got {self.kind!r}, expected one of {', '.join(KINDS)}")
-        if self.learning_rate is not None and not self.learning_rate > 0:
-            raise InputError(f"learning rate: got {self.learning_rate}, expected above 0")
+        if self.learning_rate is not None and not 0 < self.learning_rate < np.inf:
+            raise InputError(f"learning rate: got {self.learning_rate}, expected a number above 0")
 
     @property
     def arrays(self) -> Layout:
@@ -63,6 +63,11 @@ class Manner:
     def sequence(self) -> str:
         """Axes of x, h and dh."""
         return self.layout.state if self.kind == "cell" else self.layout.sequence
+
+    @property
+    def batched(self) -> bool:
+        """Whether it takes several sequences side by side."""
+        return "b" in (self.layout.tokens if self.kind == "model" else self.sequence)
 
     def fitted(self, function: Callable) -> "Manner":
         """The same with what was left to the function's signature filled in."""
@@ -80,6 +85,7 @@ class Subject:
 
     function: Callable
     manner: Manner
+    called: str = ""
 
     def __post_init__(self) -> None:
         self.manner = self.manner.fitted(self.function)
@@ -97,6 +103,8 @@ class Subject:
         params = contain(layout, {name: array.copy() for name, array in originals.items()})
         arguments = self._arguments(probe)
         before = {name: value.copy() for name, value in arguments.items()}
+        shaped = {"params": shapes, **{name: value.shape for name, value in arguments.items()}}
+        self.called = ", ".join(f"{name} {shape}" for name, shape in shaped.items())
         with _quiet():
             returned = self.function(params, *arguments.values())
         outputs, C, given = unpacked(returned, kind, update=rate is not None)

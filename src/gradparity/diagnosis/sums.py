@@ -38,8 +38,25 @@ class Sums:
         swapped = self._swapped(key)
         if key[1] in GATES and not any(not r.wrong for r in found):
             swapped += self.summed_early(key[1], (("delta",), ("bias delta",)))
-        found = [r for r in found if not r.wrong] + swapped + [r for r in found if r.wrong]
+        right = [r for r in found if not r.wrong]
+        found = [*self._skipping(right), *right, *swapped, *(r for r in found if r.wrong)]
         return found or [Reading(key, (), ("h", "x", "b"), self._unknown_deltas(key))]
+
+    def _skipping(self, right: Sequence[Reading]) -> list[Reading]:
+        """Where every delta of the first step is zero, but for rounding, that step was left out."""
+        largest = max((np.abs(d).max() for r in right[:1] for d in r.deltas), default=0.0)
+        if not largest or any(np.abs(d[0]).max() > 1e-12 * largest for d in right[0].deltas):
+            return []
+        key, deltas = right[0].key, [delta.copy() for delta in right[0].deltas]
+        for delta in deltas:
+            delta[0] = np.nan
+        skipped = tuple(
+            Mistake(*key, slot, form)
+            for slot in ("steps", "bias steps")
+            for form in EQUATIONS[key].slot(slot).forms
+            if form.code == "t > 0"
+        )
+        return [Reading(key, skipped, (), tuple(deltas))]
 
     def summed_early(self, gate: str, choices: Sequence[tuple[str, ...]]) -> list[Reading]:
         """Readings in which dk stands for da^k in the weights, the bias or both."""

@@ -21,14 +21,23 @@ def tolerated(calls: Sequence[Call], true: Sequence[Gradients], tolerance: float
 
 
 def _clipped(calls: Sequence[Call], true: Sequence[Gradients], tolerance: float) -> str:
-    """Whether every gradient is the right one, cut to an interval or to a norm."""
-    limit = max(float(np.abs(g).max()) for call in calls for g in call.grads.values())
-    if limit > 0 and all(
-        _close(g, np.clip(t[p.rstrip("'")], -limit, limit), tolerance)
+    """Whether every gradient is the right one, cut to an interval or to a norm.
+
+    Interval and norm are in the subject's own units. Some gradients may be left as they are.
+    """
+    pairs = [
+        (call.factor * g, call.factor * t[p.rstrip("'")])
         for call, t in zip(calls, true, strict=True)
         for p, g in call.grads.items()
-    ):
+    ]
+    cut = [(g, t) for g, t in pairs if not _close(g, t, tolerance)]
+    limit = max((float(np.abs(g).max()) for g, _ in cut), default=0.0)
+    if limit > 0 and all(_close(g, np.clip(t, -limit, limit), tolerance) for g, t in cut):
         return f"gradients are clipped to ±{limit:.6g}"
+    return _clipped_to_norm(calls, true, tolerance)
+
+
+def _clipped_to_norm(calls: Sequence[Call], true: Sequence[Gradients], tolerance: float) -> str:
     norms = []
     for call, t in zip(calls, true, strict=True):
         paths = [p for p in call.grads if p.rstrip("'") in t]
@@ -38,7 +47,7 @@ def _clipped(calls: Sequence[Call], true: Sequence[Gradients], tolerance: float)
         if not 0 < factor <= 1 + 1e-6 or not _close(got, factor * right, tolerance):
             return ""
         if factor < 1 - 1e-6:
-            norms.append(float(np.linalg.norm(got)))
+            norms.append(abs(call.factor) * float(np.linalg.norm(got)))
     if norms and max(norms) - min(norms) <= 1e-5 * max(norms):
         return f"gradients are clipped to a norm of {norms[0]:.6g}"
     return ""
