@@ -8,6 +8,7 @@ import numpy as np
 from lstm_lm.optimizers import Moments, Optimizer, clip, global_norm
 from lstm_lm.options import Options
 from lstm_spec import Batch, InputError, LossAndGrads, Params, State, config_of, load_backend
+from lstm_spec.checks import all_finite
 from lstm_spec.tree import iter_leaves, tree_map
 
 
@@ -122,6 +123,6 @@ def make_engine(options: Options) -> Engine:
 def first_sick_leaf(tree: Any) -> str | None:
     """Path of the first leaf that holds a NaN or an infinity."""
     for path, leaf in iter_leaves(tree):
-        if not np.isfinite(np.asarray(leaf)).all():
+        if not all_finite(leaf):
             return path
     return None

@@ -51,7 +51,12 @@ class Optimizer:
         """
         step = {"sgd": _sgd, "momentum": _momentum, "adam": _adam, "adamw": _adamw}
         direction, moments = step[self.options.optimizer](self.options, params, grads, moments)
-        return tree_map(lambda p, u: p + (-rate * u).astype(p.dtype), params, direction), moments
+        return tree_map(lambda p, u: _moved(p, u, rate), params, direction), moments
+
+
+def _moved(param: np.ndarray, direction: np.ndarray, rate: float) -> np.ndarray:
+    step = (-rate * direction).astype(param.dtype, copy=False)
+    return np.add(param, step, out=step)
 
 
 def _sgd(options: Options, params: Any, grads: Any, moments: Moments) -> tuple[Any, Moments]:
@@ -66,14 +71,24 @@ def _momentum(options: Options, params: Any, grads: Any, moments: Moments) -> tu
 def _adam(options: Options, params: Any, grads: Any, moments: Moments) -> tuple[Any, Moments]:
     """Kingma and Ba 2015, algorithm 1."""
     b1, b2, count = options.beta1, options.beta2, moments.made + 1
-    first = tree_map(lambda g, m: (1 - b1) * g + b1 * m, grads, moments.first)
-    second = tree_map(lambda g, v: (1 - b2) * (g * g) + b2 * v, grads, moments.second)
+    first = tree_map(lambda g, m: _mean(g, m, b1), grads, moments.first)
+    second = tree_map(lambda g, v: _mean(g * g, v, b2), grads, moments.second)
     correct1, correct2 = 1 - b1**count, 1 - b2**count
 
     def direction(m: np.ndarray, v: np.ndarray) -> np.ndarray:
-        return (m / correct1) / (np.sqrt(v / correct2) + options.eps)
+        scale = v / correct2
+        np.sqrt(scale, out=scale)
+        scale += options.eps
+        return np.divide(m / correct1, scale, out=scale)
 
     return tree_map(direction, first, second), Moments(count, first, second)
+
+
+def _mean(new: np.ndarray, mean: np.ndarray, decay: float) -> np.ndarray:
+    """(1 − decay) · new + decay · mean, in as little memory as stays in the cache."""
+    found = (1 - decay) * new
+    found += decay * mean
+    return found
 
 
 def _adamw(options: Options, params: Any, grads: Any, moments: Moments) -> tuple[Any, Moments]:

@@ -82,7 +82,8 @@ class Gates:
         right, target = upstream * self.banks[gate].right, self.deltas[gate]
         with np.errstate(all="ignore"):
             ratio = target / right
-        factor = float(np.nanmedian(ratio)) if np.isfinite(ratio).any() else 0.0
+        ratio = ratio[np.isfinite(ratio)]
+        factor = float(np.median(ratio)) if len(ratio) else 0.0
         if not factor or not self.field.equal(target, factor * right):
             return []
         form = Form(f"{factor:.6g}", constant(factor), f"a factor {factor:.6g}", 1)

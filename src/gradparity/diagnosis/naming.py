@@ -79,11 +79,11 @@ def _known(
             alternatives.append(_sentence(other.written[instead[0]][0].mistakes))
         elif key in other.written and not lacking and not instead:
             alternatives.append(_sentence(other.written[key][0].mistakes))
-    own = _sentence(mistakes)
+    own, texts = _sentence(mistakes), dict.fromkeys(map(written_for, mistakes))
     distinct = tuple(dict.fromkeys(a for a in alternatives if a != own))
     return Finding(
-        key[0], gate_word(key), _times(mistakes, film), "; ".join(dict.fromkeys(map(written_for, mistakes))),
-        "; ".join(m.form.wrong for m in mistakes), True, distinct,
+        key[0], gate_word(key), _times(mistakes, film), "; ".join(texts),
+        "; ".join(dict.fromkeys(m.form.wrong for m in mistakes)), True, distinct,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from gradparity.film import Array
 from gradparity.forms import Form
 from gradparity.simulate import Plan
 
+INPUTS = ("dx", "dh0", "dC0")
 B10: Key = ("B10", "")
 B11: Key = ("B11", "")
 
@@ -23,16 +24,18 @@ def tolerated(calls: Sequence[Call], true: Sequence[Gradients], tolerance: float
 def _clipped(calls: Sequence[Call], true: Sequence[Gradients], tolerance: float) -> str:
     """Whether every gradient is the right one, cut to an interval or to a norm.
 
-    Interval and norm are in the subject's own units. Some gradients may be left as they are.
+    Interval and norm are in the subject's own units. Gradients by the inputs may be left whole.
     """
     pairs = [
-        (call.factor * g, call.factor * t[p.rstrip("'")])
+        (p, call.factor * g, call.factor * t[p.rstrip("'")])
         for call, t in zip(calls, true, strict=True)
         for p, g in call.grads.items()
     ]
-    cut = [(g, t) for g, t in pairs if not _close(g, t, tolerance)]
-    limit = max((float(np.abs(g).max()) for g, _ in cut), default=0.0)
-    if limit > 0 and all(_close(g, np.clip(t, -limit, limit), tolerance) for g, t in cut):
+    limit = max(float(np.abs(g).max()) for p, g, _ in pairs if p not in INPUTS)
+    if limit > 0 and all(
+        _close(g, np.clip(t, -limit, limit), tolerance) or (p in INPUTS and _close(g, t, tolerance))
+        for p, g, t in pairs
+    ):
         return f"gradients are clipped to ±{limit:.6g}"
     return _clipped_to_norm(calls, true, tolerance)
 
