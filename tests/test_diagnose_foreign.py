@@ -11,6 +11,7 @@ import pytest
 from planting.plant import TEMPLATES, function, write
 
 from gradparity import InputError, diagnose
+from gradparity.cli import BROKEN, Version, main
 from gradparity.layouts import layout_named
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "pytorch_layer.py"
@@ -221,3 +222,26 @@ def test_a_subject_does_not_outlive_a_killed_command(tmp_path):
             return
     os.kill(subject, signal.SIGKILL)
     pytest.fail("the subject's process went on")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
+def test_a_full_disk():
+    where = f"{EXAMPLE}:run"
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "gradparity", "diagnose", where, "--kind", "layer", "--layout", "pytorch"],
+            stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert (result.returncode, "Traceback" in result.stderr) == (2, False)
+    assert "standard output: No space left on device" in result.stderr
+
+
+def test_an_error_of_the_system_is_no_mismatch(monkeypatch, capsys):
+    def broken(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Version, "run", broken)
+    with pytest.raises(SystemExit) as stopped:
+        main(["version"])
+    assert stopped.value.code == BROKEN
+    assert "PermissionError" in capsys.readouterr().err

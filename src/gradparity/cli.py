@@ -18,7 +18,7 @@ from gradparity.equations import NUMBERS, known_mistakes
 from gradparity.planted import Planted
 from lstm_spec import BACKENDS, InputError, load_backend
 from lstm_spec.corpus import interpreter_text, read_text
-from lstm_spec.files import require_writable, write_whole
+from lstm_spec.files import require_writable, silence_output, write_whole
 
 OK, MISMATCH, BAD_USE, INTERRUPTED, BROKEN = 0, 1, 2, 130, 70
 NARROWEST = 80  # columns that the table needs; a narrower terminal wraps it
@@ -141,16 +141,14 @@ def _exit_code(command: "Check | Diagnose | Version") -> int:
         if getattr(command, "format", "") == "github":
             print(f"::error title=gradparity::{str(error).partition(chr(10))[0]}")
         return BAD_USE
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EPIPE):
-            raise
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - nothing more can be printed there
-        print(f"gradparity: standard output: {error.strerror}", file=sys.stderr)
-        return BAD_USE
     except KeyboardInterrupt:
         return INTERRUPTED
-    except Exception:  # a fault of ours, or a backend's; 1 would mean a mismatch
-        traceback.print_exc()
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EPIPE):
+            print(f"gradparity: standard output: {error.strerror}", file=sys.stderr)
+            silence_output()
+            return BAD_USE
+        traceback.print_exc()  # a fault of ours, or a backend's; 1 would mean a mismatch
         return BROKEN
 
 

@@ -1,11 +1,11 @@
 """How the programs end: exit codes, and one message instead of a traceback."""
 
 import io
-import os
 import sys
 from collections.abc import Callable
 
 from lstm_spec import InputError
+from lstm_spec.files import silence_output
 
 OK, FAILED, BAD_USE, INTERRUPTED, CLOSED = 0, 1, 2, 130, 141
 
@@ -29,14 +29,9 @@ def guarded(name: str, work: Callable[[], int]) -> int:
     except (KeyboardInterrupt, InterruptedRunError):
         return INTERRUPTED
     except BrokenPipeError:
-        _silence()
+        silence_output()
         return CLOSED
     except OSError as error:
         print(f"{name}: {error.strerror or error}", file=sys.stderr)
-        _silence()
+        silence_output()
         return BAD_USE
-
-
-def _silence() -> None:
-    """Python would complain once more when it flushes standard output at the end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,6 +1,7 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all, and output that can no longer be written."""
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -69,3 +70,8 @@ def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
+
+
+def silence_output() -> None:
+    """Print no more: Python would complain once more when it flushes standard output at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
