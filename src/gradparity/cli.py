@@ -135,7 +135,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _exit_code(command: "Check | Diagnose | Version") -> int:
     try:
-        return command.run()
+        code = command.run()
+        sys.stdout.flush()  # here, and not at the interpreter's end, a full disk can be told
+        return code
     except InputError as error:
         print(f"gradparity: {error}", file=sys.stderr)
         if getattr(command, "format", "") == "github":
