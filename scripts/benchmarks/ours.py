@@ -19,9 +19,8 @@ class NumPy:
 
         self._backend: Any = load_backend(self.backend)
         self._params, self._batch = case.draw(dtype)
-        options = {"keep_every": keep_every} if keep_every else {}
-        config = config_of(self._params)
-        self._workspace = manual.Workspace(config, case.time, case.batch, **options)
+        shape = config_of(self._params), case.time, case.batch
+        self._workspace = manual.Workspace(*shape, keep_every or None, processes=True)
 
     def compile(self) -> None:
         """Nothing to do."""

@@ -91,7 +91,8 @@ class NumpyEngine:
             return self._backend.loss_and_grads(params, batch)
         shape = (config_of(params), *batch.tokens.shape)
         if self._workspace is None or not self._workspace.fits(*shape):
-            self._workspace = self._backend.Workspace(*shape, self._options.keep_every or None)
+            keep_every = self._options.keep_every or None
+            self._workspace = self._backend.Workspace(*shape, keep_every, processes=True)
         return self._backend.loss_and_grads(params, batch, self._workspace)
 
 

@@ -1,10 +1,13 @@
 """What every check of an array has in common."""
 
+import cmath
 from typing import Any
 
 import numpy as np
 
 from lstm_spec.errors import InputError
+
+THREADED = 10_000  # numbers up to which OpenBLAS forms an inner product in one thread
 
 
 def require_array(name: str, value: Any) -> Any:
@@ -35,12 +38,13 @@ def require_floats(
 def all_finite(array: Any) -> bool:
     """Whether no entry is NaN or infinite.
 
-    A sum of squares is finite only if every entry is, and is three times as quick to form; it
-    may also overflow, so what it finds suspicious is looked at entry by entry.
+    A sum of squares is finite only if every entry is, and is sooner formed than looking at each. It
+    may also overflow, so what it finds suspicious is looked at entry by entry; and so are arrays
+    so long that BLAS would use threads, which then keep a core busy for some milliseconds.
     """
     array = np.asarray(array)
-    if array.flags.forc:
-        flat = array.ravel(order="K")
-        if np.isfinite(np.vdot(flat, flat)):
+    if array.size < THREADED and array.flags.forc:
+        flat = array.ravel("K")
+        if cmath.isfinite(flat.dot(flat)):
             return True
     return bool(np.isfinite(array).all())

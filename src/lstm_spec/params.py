@@ -5,11 +5,14 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from lstm_spec.checks import require_array, require_floats
 from lstm_spec.config import Config
 from lstm_spec.errors import InputError
 
 GATES = ("f", "i", "g", "o")
+DTYPES = {np.dtype(name): name for name in ("float32", "float64", "complex128")}
 
 
 class LayerParams(NamedTuple):
@@ -63,6 +66,9 @@ def params_from_leaves(by_path: dict[str, Any], num_layers: int) -> Params:
     return Params(layers, by_path["W_v"], by_path["b_v"])
 
 
+_config = lru_cache(Config)  # one object for a model, however often it is asked for
+
+
 def config_of(params: Params) -> Config:
     """Read a model's sizes off its parameters.
 
@@ -76,15 +82,15 @@ def config_of(params: Params) -> Config:
     shape = tuple(require_array("W_v", params.W_v).shape)
     if len(shape) != 2 or 0 in shape:
         raise InputError(f"W_v: got shape {shape}, expected a non-empty (vocab, hidden)")
-    return Config(*shape, len(params.layers), float_dtype("W_v", params.W_v))
+    return _config(*shape, len(params.layers), float_dtype("W_v", params.W_v))
 
 
 def float_dtype(name: str, array: Any, *, real: bool = False) -> str:
     """An array's dtype by name, if the model can be computed in it."""
-    known = ("float32", "float64") if real else ("float32", "float64", "complex128")
-    if str(array.dtype) not in known:
+    known = DTYPES.get(array.dtype)
+    if known is None or (real and known == "complex128"):
         raise InputError(f"{name}: got dtype {array.dtype}, expected float32 or float64")
-    return str(array.dtype)
+    return known
 
 
 def validate_params(params: Params, *, values: bool = True, real: bool = False) -> Config:

@@ -1,14 +1,13 @@
 """Loss and gradients of the whole model, by the arrangement of `fused.py`."""
 
-from functools import partial
+from collections.abc import Callable
 
 import numpy as np
 
-from lstm_spec import Batch, LossAndGrads, LossOnly, Params, State
-from manual import cut, fused, fused_pass, threads
-from manual.fused import FusedWeights
-from manual.fused_pass import Passed
-from manual.fused_tape import FusedTape
+from lstm_spec import Batch, LossAndGrads, LossOnly, Params
+from lstm_spec.tree import tree_map
+from manual import cut, fused_batch
+from manual.fused_batch import Result
 from manual.workspace import Workspace, prepare
 
 
@@ -17,14 +16,12 @@ def loss(params: Params, batch: Batch, workspace: Workspace | None = None) -> Lo
 
     Raises:
         InputError: parameters or batch are malformed; the message names the leaf or field.
+        ProcessError: a process of the workspace's ended.
     """
     work = prepare(params, batch, workspace)
-    weights = _weights(params, work)
-    parts = _parts(batch, work)
-    tasks = [partial(fused_pass.forward, weights, params, part, tape) for part, tape in parts]
-    passed = threads.run(tasks, work.pool)
-    final_state = _side_by_side([p.final_state for p in passed])
-    return LossOnly(_mean(passed, _counted(batch), work), final_state)
+    counted = _counted(batch)
+    passed, _ = _everywhere(fused_batch.loss, params, batch, counted, work)
+    return LossOnly(_mean(passed.nats, counted, work), passed.final_state)
 
 
 def loss_and_grads(
@@ -39,35 +36,35 @@ def loss_and_grads(
 
     Raises:
         InputError: parameters, batch or workspace are malformed or do not fit each other.
+        ProcessError: a process of the workspace's ended.
     """
     work = prepare(params, batch, workspace, real=True)
-    weights, counted = _weights(params, work), _counted(batch)
-    tasks = [
-        partial(fused_pass.forward_and_backward, weights, params, part, 1 / counted, tape)
-        for part, tape in _parts(batch, work)
-    ]
-    passed = threads.run(tasks, work.pool)
-    return LossAndGrads(
-        _mean(passed, counted, work),
-        _gradients(work),
-        _side_by_side([p.dstate for p in passed if p.dstate]),
-        _side_by_side([p.final_state for p in passed]),
-    )
+    counted = _counted(batch)
+    passed, grads = _everywhere(fused_batch.loss_and_grads, params, batch, counted, work)
+    loss = _mean(passed.nats, counted, work)
+    return LossAndGrads(loss, grads, passed.dstate, passed.final_state)
 
 
-def _weights(params: Params, work: Workspace) -> list[FusedWeights]:
-    """Every layer's weights, stacked and scaled into the workspace's arrays."""
-    for p, weights in zip(params.layers, work.weights, strict=True):
-        weights.fill(p)
-    return work.weights
+def _everywhere(
+    function: Callable[..., Result], params: Params, batch: Batch, counted: int, work: Workspace
+) -> Result:
+    """A pass over the whole batch, in as many processes as the workspace has."""
+    team = work.team
+    if team is None:
+        return function(params, batch, counted, work)
+    with team.asked(function, params, batch, counted) as answers:
+        mine = function(params, cut.columns(batch, team.columns[0]), counted, work.own)
+        return _together([mine, *answers()])
 
 
-def _parts(batch: Batch, work: Workspace) -> list[tuple[Batch, FusedTape]]:
-    """Each thread's share of the batch, and its memory."""
-    tapes = work.fused
-    if len(tapes) == 1:
-        return [(batch, tapes[0])]
-    return [(cut.columns(batch, tape.columns), tape) for tape in tapes]
+def _together(results: list[Result]) -> Result:
+    """Nats and gradients added up, in order; the states of all sequences."""
+    passed = fused_batch.side_by_side([result.passed for result in results])
+    (_, grads), *others = results
+    for _, its in others:
+        if grads is not None:
+            tree_map(lambda mine, more: np.add(mine, more, out=mine), grads, its)
+    return Result(passed, grads)
 
 
 def _counted(batch: Batch) -> int:
@@ -75,21 +72,5 @@ def _counted(batch: Batch) -> int:
     return batch.tokens.size if batch.mask is None else int(np.count_nonzero(batch.mask))
 
 
-def _mean(passed: list[Passed], counted: int, work: Workspace) -> np.floating:
-    return work.config.numpy_dtype.type(sum(p.nats for p in passed) / counted)  # F9
-
-
-def _side_by_side(states: list[State]) -> State:
-    if len(states) == 1:
-        return states[0]
-    return State(*(np.concatenate(parts, axis=2) for parts in zip(*states, strict=True)))
-
-
-def _gradients(work: Workspace) -> Params:
-    """B2 and B9 summed over the parts, as arrays of the caller's own."""
-    first, *others = work.fused
-    for other in others:
-        for mine, its in zip(first.gradients(), other.gradients(), strict=True):
-            np.add(mine, its, out=mine)
-    layers = tuple(fused.gradients(layer) for layer in first.layers)
-    return Params(layers, first.readout.dW_v.copy(), first.readout.db_v.copy())
+def _mean(nats: np.floating, counted: int, work: Workspace) -> np.floating:
+    return work.config.numpy_dtype.type(nats / counted)  # F9

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Float
 
 from lstm_spec import Batch, Cotangents, Params, State
-from manual import cut, fused, model
+from manual import cut, fused
 from manual.fused import FusedWeights
 from manual.fused_tape import FusedTape
-from manual.readout import Targets
+from manual.readout import Targets, targets_of
 
 States = Float[np.ndarray, "2 layers batch hidden"]
 
@@ -34,7 +34,7 @@ def forward(weights: list[FusedWeights], params: Params, batch: Batch, tape: Fus
     for start, end in tape.segments:
         segment = _segment(batch, tape, start, end)
         _forward(weights, tape.kept[0], segment, tape)
-        targets = model.targets_of(segment)
+        targets = targets_of(segment)
         for a, b in fused.blocks(0, end - start, top.wide):
             h, part = _rows(top.h[a:b]), Targets(targets.ids[a:b], targets.mask[a:b])
             nats += tape.readout.block_loss(params.b_v, h, part)[0]
@@ -126,7 +126,7 @@ def _backward(
     `first`: no segment was gone back through before this one.
     """
     steps, nats = len(batch.tokens), params.b_v.dtype.type(0)
-    targets, top = model.targets_of(batch), len(tape.layers) - 1
+    targets, top = targets_of(batch), len(tape.layers) - 1
     for k in reversed(range(len(tape.layers))):
         layer = tape.layers[k]
         layer.C[steps] = layer.dC

@@ -106,7 +106,7 @@ def _forward(params: Params, batch: Batch, work: Tape) -> np.inexact:
     one_hot(batch.tokens, work.layers[0].x)
     stack.forward(weights, state, batch.dropout, work)
     return readout.forward(
-        params.W_v, params.b_v, work.layers[-1].forward.h, targets_of(batch), work.v
+        params.W_v, params.b_v, work.layers[-1].forward.h, readout.targets_of(batch), work.v
     )
 
 
@@ -115,7 +115,7 @@ def _backward(params: Params, batch: Batch, work: Tape) -> tuple[Params, State]:
     weights = [cell.stack_gates(layer) for layer in params.layers]
     top = work.layers[-1]
     dh = np.empty_like(top.forward.h)
-    readout.backward(params.W_v, targets_of(batch), work.v, work.dv, dh)
+    readout.backward(params.W_v, readout.targets_of(batch), work.v, work.dv, dh)
     cotangents = batch.cotangents or Cotangents()
     layers, dstate = stack.backward(weights, dh, cotangents, batch.dropout, work)
     dW_v, db_v = readout.weight_gradients(work.dv, top.forward.h)
@@ -127,9 +127,3 @@ def one_hot(tokens: np.ndarray, x: np.ndarray) -> None:
     x[...] = 0
     time, batch = np.indices(tokens.shape)
     x[time, tokens, batch] = 1
-
-
-def targets_of(batch: Batch) -> readout.Targets:
-    """A batch's targets, every position counted if it has no mask."""
-    mask = np.ones(batch.tokens.shape, bool) if batch.mask is None else batch.mask.astype(bool)
-    return readout.Targets(batch.targets, mask)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Inexact, Integer
 
+from lstm_spec import Batch
 from manual.activations import log_sum_exp
 
 Outputs = Inexact[np.ndarray, "time hidden batch"]
@@ -16,6 +17,12 @@ class Targets(NamedTuple):
 
     ids: Integer[np.ndarray, "time batch"]
     mask: Bool[np.ndarray, "time batch"]
+
+
+def targets_of(batch: Batch) -> Targets:
+    """A batch's targets, every position counted if it has no mask."""
+    mask = np.ones(batch.tokens.shape, bool) if batch.mask is None else batch.mask.astype(bool)
+    return Targets(batch.targets, mask)
 
 
 def forward(

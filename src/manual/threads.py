@@ -20,6 +20,8 @@ Result = TypeVar("Result")
 
 ENOUGH = 2**20  # multiplications of one step and part from which a thread of its own pays
 NARROWEST = 16  # columns of a part, at least
+PROCESS, NARROW = 2**16, 8  # likewise, for a process of its own
+THREADS_DO = 2**24  # multiplications of one step and part from which a thread is as good
 
 
 @cache
@@ -30,7 +32,7 @@ def _blas() -> ThreadpoolController:
 
 def blas_threads() -> int:
     """How many threads a matrix product may use outside a pass; 1 where that cannot be changed."""
-    return _share.available or min((lib["num_threads"] for lib in _blas().info()), default=1)
+    return share.available or min((lib["num_threads"] for lib in _blas().info()), default=1)
 
 
 def blas_architecture() -> str:
@@ -42,7 +44,19 @@ def blas_architecture() -> str:
 def parts(hidden: int, batch: int) -> list[slice]:
     """The columns of each thread's part; one part where more do not pay."""
     paying = 4 * hidden * hidden * batch // ENOUGH
-    number = max(1, min(blas_threads(), batch // NARROWEST, paying))
+    return _cut(batch, min(blas_threads(), batch // NARROWEST, paying))
+
+
+def parts_of_processes(hidden: int, batch: int) -> list[slice]:
+    """The columns of each process's part; one part where threads do as well, or more do not pay."""
+    work = 4 * hidden * hidden * batch
+    found = _cut(batch, min(blas_threads(), batch // NARROW, work // PROCESS))
+    return found if work // len(found) < THREADS_DO else [slice(0, batch)]
+
+
+def _cut(batch: int, number: int) -> list[slice]:
+    """So many parts of a batch, at least one, as even as can be."""
+    number = max(1, number)
     bounds = [batch * k // number for k in range(number + 1)]
     return [slice(a, b) for a, b in pairwise(bounds)]
 
@@ -60,25 +74,31 @@ class _Share:
             self._passes += 1
             if self._passes == 1:
                 self.available = blas_threads()
-                self._limit = _blas().limit(limits=max(1, self.available // number))
+                self._before = [library.num_threads for library in _blas().lib_controllers]
+                _set_threads([max(1, self.available // number)] * len(self._before))
         try:
             yield
         finally:
             with self._lock:
                 self._passes -= 1
                 if self._passes == 0:
-                    self._limit.restore_original_limits()
+                    _set_threads(self._before)
                     self.available = 0
 
 
-_share = _Share()
+def _set_threads(numbers: list[int]) -> None:
+    for library, number in zip(_blas().lib_controllers, numbers, strict=True):
+        library.set_num_threads(number)
+
+
+share = _Share()
 
 
 def run(tasks: Sequence[Callable[[], Result]], pool: ThreadPoolExecutor | None) -> list[Result]:
     """Run tasks at the same time, the first in this thread; their results in order."""
     if pool is None or len(tasks) == 1:
         return [task() for task in tasks]
-    with _share.among(len(tasks)):
+    with share.among(len(tasks)):
         # NumPy's handling of overflow is part of the context: `np.errstate` holds in every part.
         others = [pool.submit(contextvars.copy_context().run, task) for task in tasks[1:]]
         try:

@@ -4,10 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 from lstm_spec import Batch, Config, InputError, Params, validate_batch, validate_params
-from manual import threads
+from manual import shared, threads
 from manual.fused import FusedWeights
 from manual.fused_tape import FusedTape
 from manual.tape import Tape
+from manual.team import Team
 
 
 class Workspace:
@@ -27,12 +28,18 @@ class Workspace:
     """
 
     def __init__(
-        self, config: Config, time: int, batch: int, keep_every: int | None = None
+        self,
+        config: Config,
+        time: int,
+        batch: int,
+        keep_every: int | None = None,
+        *,
+        processes: bool = False,
     ) -> None:
         if keep_every is not None and keep_every < 1:
             raise InputError(f"keep_every: got {keep_every}, expected 1 or more")
         self.config, self.time, self.batch = config, time, batch
-        self.keep_every = keep_every
+        self.keep_every, self._processes = keep_every, processes and shared.available()
 
     def fits(self, config: Config, time: int, batch: int) -> bool:
         """Whether this workspace was made for such a pass."""
@@ -42,6 +49,21 @@ class Workspace:
     def literal(self) -> Tape:
         """For the pass that keeps every intermediate and every adjoint."""
         return Tape(self.config, self.time, self.batch)
+
+    @cached_property
+    def team(self) -> Team | None:
+        """Processes for the parts after the first, if wanted and where they pay."""
+        columns = threads.parts_of_processes(self.config.hidden_size, self.batch)
+        if not self._processes or len(columns) == 1:
+            return None
+        return Team(self.config, self.time, columns, self.keep_every)
+
+    @cached_property
+    def own(self) -> "Workspace":
+        """For the first part, where the others are in processes of their own."""
+        assert self.team is not None
+        first = self.team.columns[0].stop
+        return Workspace(self.config, self.time, first, self.keep_every)
 
     @cached_property
     def fused(self) -> list[FusedTape]:

@@ -1,0 +1,78 @@
+"""Arrays in memory that several processes see."""
+
+import mmap
+import os
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from lstm_spec import Config, Params, State
+from lstm_spec.params import param_shapes, params_from_leaves
+from lstm_spec.tree import iter_leaves, tree_map
+from manual.fused_pass import Passed
+
+Tree = TypeVar("Tree", bound=tuple)
+
+LINE = 64  # bytes that processors fetch at once
+
+
+class Desk(NamedTuple):
+    """What one member of a team reads (its sequences) and writes (what it found)."""
+
+    tokens: np.ndarray
+    targets: np.ndarray
+    grads: Params
+    passed: Passed
+
+
+def available() -> bool:
+    """Whether the system has memory behind a file that no folder lists (Linux)."""
+    return hasattr(os, "memfd_create")
+
+
+def sketch(config: Config, time: int, parts: list[int]) -> tuple[Params, tuple[Desk, ...]]:
+    """The shapes of all that a team shares: parameters, and a desk for each part of a batch."""
+    dtype = config.numpy_dtype
+    shapes = param_shapes(config).items()
+    params = params_from_leaves({p: _shape(s, dtype) for p, s in shapes}, config.num_layers)
+
+    def desk(batch: int) -> Desk:
+        h = _shape((config.num_layers, config.hidden_size, batch), dtype)
+        ids, passed = _shape((time, batch), np.int64), Passed(_shape((), dtype), State(h, h), State(h, h))
+        return Desk(ids, ids, params, passed)
+
+    return params, tuple(map(desk, parts))
+
+
+def _shape(shape: tuple[int, ...], dtype: np.typing.DTypeLike) -> np.ndarray:
+    """An array of this shape that takes no memory."""
+    return np.broadcast_to(np.zeros((), dtype), shape)
+
+
+def new_file(tree: tuple) -> int:
+    """The descriptor of memory for arrays like a tree's; gone when all who use it are."""
+    file = os.memfd_create("manual")
+    os.truncate(file, sum(_room(leaf) for _, leaf in iter_leaves(tree)))
+    return file
+
+
+def views(file: int, tree: Tree) -> Tree:
+    """Arrays like a tree's, in a file's memory."""
+    memory, begin = mmap.mmap(file, 0), 0
+
+    def place(leaf: np.ndarray) -> np.ndarray:
+        nonlocal begin
+        flat = np.frombuffer(memory, leaf.dtype, leaf.size, begin)
+        begin += _room(leaf)
+        return flat.reshape(leaf.shape)
+
+    return tree_map(place, tree)
+
+
+def _room(leaf: np.ndarray) -> int:
+    return -(-leaf.nbytes // LINE) * LINE
+
+
+def copy(source: tuple, place: tuple) -> None:
+    """Every number of a tree into the arrays of another."""
+    tree_map(np.copyto, place, source)

@@ -1,0 +1,152 @@
+"""Parts of a batch in processes of their own, where the interpreter's lock would cost more.
+
+Threads that call a dozen small operations at each time step wait for each other's interpreter lock.
+A process for each part has a lock of its own. What both sides know the shape of lies in shared
+memory; a pipe carries the rest, and says when.
+"""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+
+from lstm_spec import Batch, Config, Params
+from manual import cut, shared, threads
+from manual.fused_batch import Result
+from manual.pipe import Pipe
+from manual.shared import Desk
+
+# Not `multiprocessing.Process`: that runs the caller's script again, or forks a process that may
+# have threads.
+PROGRAM = "import sys; sys.path[:] = {path!r}; from manual.member import main; main()"
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+# Memory that a pass gives back to the C library comes back to the next one: fetched anew from the
+# system, it costs a tenth of the time.
+KEEP_MEMORY = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(2**30))
+
+
+class ProcessError(RuntimeError):
+    """A process that computed a part of a batch ended; the next pass starts a new one."""
+
+
+class Job(NamedTuple):
+    """What a member is told at its start: the shapes of everybody's part, and which is its own."""
+
+    config: Config
+    time: int
+    parts: list[int]
+    number: int
+    keep_every: int | None
+
+
+class Request(NamedTuple):
+    """What a member is asked for: a function of `fused_batch.py`, with what is on no desk."""
+
+    function: str
+    counted: int
+    batch: Batch
+    settings: dict
+
+
+class Member(NamedTuple):
+    """Another process, seen from this one."""
+
+    columns: slice
+    process: subprocess.Popen
+    pipe: Pipe
+    desk: Desk
+
+
+class Team:
+    """Processes for all parts of a batch but the first, as long as the object lives.
+
+    Attributes:
+        columns: the sequences of each part; the first is the caller's to compute.
+    """
+
+    def __init__(
+        self, config: Config, time: int, columns: list[slice], keep_every: int | None
+    ) -> None:
+        self.columns = columns
+        parts = [part.stop - part.start for part in columns[1:]]
+        self._jobs = [Job(config, time, parts, k, keep_every) for k in range(len(parts))]
+        self._members: list[Member] = []
+
+    @contextmanager
+    def asked(
+        self, function: Callable[..., Result], params: Params, batch: Batch, counted: int
+    ) -> Iterator[Callable[[], list[Result]]]:
+        """While the members compute their parts.
+
+        Hands out what waits for their results. Whatever goes wrong here or in the caller's part, an
+        interrupt too, ends the members: none may answer later what was asked earlier.
+        """
+        if not self._members:
+            self._start()
+        try:
+            with threads.share.among(len(self.columns)):
+                shared.copy(params, self._params)
+                for member in self._members:
+                    _ask(member, function, batch, counted)
+                yield lambda: [_answer(member) for member in self._members]
+        except BaseException:
+            self._finalizer()
+            self._members = []
+            raise
+
+    def _start(self) -> None:
+        job = self._jobs[0]
+        tree = shared.sketch(job.config, job.time, job.parts)
+        file = shared.new_file(tree)
+        self._params, desks = shared.views(file, tree)
+        each = max(1, threads.blas_threads() // len(self.columns))
+        for columns, desk, job in zip(self.columns[1:], desks, self._jobs, strict=True):
+            self._members.append(Member(columns, *_started(job, file, each), desk))
+        os.close(file)
+        self._finalizer = weakref.finalize(self, _stop, self._members)
+
+
+def _started(job: Job, file: int, blas_threads: int) -> tuple[subprocess.Popen, Pipe]:
+    mine, its = multiprocessing.Pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM.format(path=sys.path), str(its.fileno()), str(file)],
+        env=os.environ | dict.fromkeys(THREADS, str(blas_threads)) | KEEP_MEMORY,
+        pass_fds=(its.fileno(), file),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    its.close()
+    pipe = Pipe(mine)
+    pipe.send(job)
+    return process, pipe
+
+
+def _ask(member: Member, function: Callable[..., Result], batch: Batch, counted: int) -> None:
+    part, desk = cut.columns(batch, member.columns), member.desk
+    shared.copy((part.tokens, part.targets), (desk.tokens, desk.targets))
+    rest = part._replace(tokens=None, targets=None)
+    member.pipe.send(Request(function.__name__, counted, rest, np.geterr()))
+
+
+def _answer(member: Member) -> Result:
+    try:
+        error = member.pipe.receive()
+    except (EOFError, ConnectionError):
+        code = member.process.wait()
+        raise ProcessError(f"process {member.process.pid} ended with exit code {code}") from None
+    if error is not None:
+        raise error
+    return Result(member.desk.passed, member.desk.grads)
+
+
+def _stop(members: list[Member]) -> None:
+    for member in members:
+        member.process.kill()
+        member.process.wait()
+        member.pipe.close()
