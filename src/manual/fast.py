@@ -16,7 +16,7 @@ def loss(params: Params, batch: Batch, workspace: Workspace | None = None) -> Lo
 
     Raises:
         InputError: parameters or batch are malformed; the message names the leaf or field.
-        ProcessError: a process of the workspace's ended.
+        ChildProcessError: a process of the workspace's ended; the next pass starts another.
     """
     work = prepare(params, batch, workspace)
     counted = _counted(batch)
@@ -36,7 +36,7 @@ def loss_and_grads(
 
     Raises:
         InputError: parameters, batch or workspace are malformed or do not fit each other.
-        ProcessError: a process of the workspace's ended.
+        ChildProcessError: a process of the workspace's ended; the next pass starts another.
     """
     work = prepare(params, batch, workspace, real=True)
     counted = _counted(batch)

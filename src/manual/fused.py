@@ -35,28 +35,33 @@ class FusedWeights:
     """
 
     def __init__(self, config: Config, layer: int, batch: int) -> None:
-        dtype, shape = config.numpy_dtype, (4, config.input_size(layer), config.hidden_size)
-        self.hidden, self.sent = config.hidden_size, config.input_size(layer) if layer else 0
-        self.into_a, self.into_dz = products(config, layer, batch, flat=batch == 1)
-        self.forward = self.into_a.new_weights(dtype)
-        self.backward = self.into_dz.new_weights(dtype)
-        self.rows = np.empty(shape, dtype) if looks_up(config, layer) else None
+        dtype, flat = config.numpy_dtype, batch == 1
+        hidden, inputs = config.hidden_size, config.input_size(layer)
+        self._hidden, self._sent = hidden, hidden + (inputs if layer else 0)
+        into_a, into_dz = products(config, layer, batch, flat)
+        self.forward, self.backward = into_a.new_weights(dtype), into_dz.new_weights(dtype)
+        self.rows = np.empty((4, inputs, hidden), dtype) if looks_up(config, layer) else None
+        self._scales = [np.array(1 if gate == "g" else 0.5, dtype) for gate in ORDER]
+        self._into_a = [into_a.of_gate(self.forward, k) for k in range(4)]
+        self._into_dz = [into_dz.of_gate(self.backward, k) for k in range(4)]
 
     def fill(self, p: LayerParams) -> None:
         """Stack and scale a layer's weights."""
-        hidden = self.hidden
-        for k, gate in enumerate(ORDER):
-            W, b = getattr(p, f"W_{gate}"), getattr(p, f"b_{gate}")
-            scale = 1 if gate == "g" else 0.5
-            self.into_dz.put(self.backward, k, slice(None), W[:, : hidden + self.sent])
+        places = zip(ORDER, self._scales, self._into_a, self._into_dz, strict=True)
+        for k, (gate, scale, into_a, into_dz) in enumerate(places):
+            W, b = getattr(p, "W_" + gate), getattr(p, "b_" + gate)
+            np.copyto(into_dz, W[:, : self._sent].reshape(into_dz.shape))
             if self.rows is None:
-                both = np.concatenate([W.T, b[None]])
-                self.into_a.put(self.forward, k, slice(None), both * W.dtype.type(scale))
+                _scaled(W.T, scale, into_a[:-1])
+                _scaled(b, scale, into_a[-1])
             else:
-                place = self.into_a.put(self.forward, k, slice(None), W[:, :hidden].T)
-                np.multiply(place, scale, out=place)
-                np.add(W[:, hidden:].T, b, out=self.rows[k])
-                np.multiply(self.rows[k], scale, out=self.rows[k])
+                _scaled(W[:, : self._hidden].T, scale, into_a)
+                np.add(W[:, self._hidden :].T, b, self.rows[k])
+                _scaled(self.rows[k], scale, self.rows[k])
+
+
+def _scaled(values: np.ndarray, scale: np.ndarray, place: np.ndarray) -> None:
+    np.multiply(values.reshape(place.shape), scale, place)
 
 
 def forward(p: FusedWeights, steps: int, tokens: np.ndarray | None, layer: FusedLayer) -> None:
@@ -73,14 +78,14 @@ def forward(p: FusedWeights, steps: int, tokens: np.ndarray | None, layer: Fused
             j = t % block
             if j == 0:
                 from_x = _look_up(p, tokens[t : t + block], layer)
-            np.add(a, from_x[:, j * batch : (j + 1) * batch], out=a)  # F2
-        np.tanh(a, out=a)
-        np.multiply(sigmoids, half, out=sigmoids)
-        np.add(sigmoids, half, out=sigmoids)  # F3
-        np.multiply(f_i, C_prev_g, out=both)
-        np.add(from_C, from_g, out=C)  # F4
-        np.tanh(C, out=m)  # F5
-        np.multiply(o, m, out=h)  # F6
+            np.add(a, from_x[:, j * batch : (j + 1) * batch], a)  # F2
+        np.tanh(a, a)
+        np.multiply(sigmoids, half, sigmoids)
+        np.add(sigmoids, half, sigmoids)  # F3
+        np.multiply(f_i, C_prev_g, both)
+        np.add(from_C, from_g, C)  # F4
+        np.tanh(C, m)  # F5
+        np.multiply(o, m, h)  # F6
 
 
 def _look_up(p: FusedWeights, tokens: np.ndarray, layer: FusedLayer) -> np.ndarray:
@@ -120,10 +125,10 @@ def backward_block(
     for j in reversed(range(end - start)):
         da, through_m, dC_next, multiples_of_dC, multiples_of_dh = layer.backward_steps[start + j]
         by_dC, by_dh = layer.local_steps[j]
-        np.add(dh_next, dh_out[j], out=dh)  # B3
-        np.multiply(by_dh, dh, out=multiples_of_dh)  # B4
-        np.add(dC_next, through_m, out=dC)  # B5
-        np.multiply(by_dC, dC, out=multiples_of_dC)  # B11, B6, B8, B7
+        np.add(dh_next, dh_out[j], dh)  # B3
+        np.multiply(by_dh, dh, multiples_of_dh)  # B4
+        np.add(dC_next, through_m, dC)  # B5
+        np.multiply(by_dC, dC, multiples_of_dC)  # B11, B6, B8, B7
         product(da, W, out=out)
         if parts is not dz:
             np.add.reduce(parts, axis=0, out=dz)  # B10
@@ -140,15 +145,15 @@ def _local_derivatives(steps: tuple[int, int], layer: FusedLayer) -> None:
     start, end = steps
     given, local, h = layer.steps[start:end], layer.local[: end - start], layer.h[start:end]
     both = layer.products[: end - start]
-    np.multiply(given[:, 2:4], given[:, :2], out=both)
+    np.multiply(given[:, 2:4], given[:, :2], both)
     np.copyto(local[:, 0], given[:, 2])  # B11: f
-    np.subtract(1, given[:, 2:5], out=local[:, 2:5])
-    np.multiply(local[:, 2:4], both, out=local[:, 2:4])  # B8: C_prev ⊙ f(1−f); B7: g ⊙ i(1−i)
-    np.multiply(both[:, 1], given[:, 1], out=local[:, 1])
-    np.subtract(given[:, 3], local[:, 1], out=local[:, 1])  # B6: i(1−g²)
-    np.multiply(local[:, 4], h, out=local[:, 4])  # B4: m ⊙ o(1−o)
-    np.multiply(h, given[:, 5], out=local[:, 5])
-    np.subtract(given[:, 4], local[:, 5], out=local[:, 5])  # B5: o(1−m²)
+    np.subtract(1, given[:, 2:5], local[:, 2:5])
+    np.multiply(local[:, 2:4], both, local[:, 2:4])  # B8: C_prev ⊙ f(1−f); B7: g ⊙ i(1−i)
+    np.multiply(both[:, 1], given[:, 1], local[:, 1])
+    np.subtract(given[:, 3], local[:, 1], local[:, 1])  # B6: i(1−g²)
+    np.multiply(local[:, 4], h, local[:, 4])  # B4: m ⊙ o(1−o)
+    np.multiply(h, given[:, 5], local[:, 5])
+    np.subtract(given[:, 4], local[:, 5], local[:, 5])  # B5: o(1−m²)
 
 
 def accumulate_block(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -22,11 +22,12 @@ class Result(NamedTuple):
 
     Attributes:
         passed: nats, not yet divided by N of F9, and states.
-        grads: B2 and B9 summed over these sequences, as arrays of the caller's own.
+        grads: `Params` with B2 and B9 summed over these sequences, as arrays of the caller's own;
+            None without a backward pass.
     """
 
     passed: Passed
-    grads: Params | None = None
+    grads: Any = None
 
 
 def loss(params: Params, batch: Batch, counted: int, work: Workspace) -> Result:
@@ -56,7 +57,7 @@ def side_by_side(parts: list[Passed]) -> Passed:
     )
 
 
-def _states(parts: list[State]) -> State | None:
+def _states(parts: list[State]) -> Any:
     if len(parts) <= 1:
         return parts[0] if parts else None
     return State(*(np.concatenate(both, axis=2) for both in zip(*parts, strict=True)))

@@ -4,7 +4,7 @@ A tape with several segments keeps the states between them only, and runs each s
 before it goes back through it.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -19,11 +19,17 @@ States = Float[np.ndarray, "2 layers batch hidden"]
 
 
 class Passed(NamedTuple):
-    """What a pass hands back; the gradients by weights stay in the tape."""
+    """What a pass hands back; the gradients by weights stay in the tape.
 
-    nats: np.floating
+    Attributes:
+        nats: the sum over unmasked positions, a number of the parameters' dtype.
+        final_state: as a caller gets it.
+        dstate: the `State` of gradients by the initial one; None without a backward pass.
+    """
+
+    nats: Any
     final_state: State
-    dstate: State | None = None
+    dstate: Any = None
 
 
 def forward(weights: list[FusedWeights], params: Params, batch: Batch, tape: FusedTape) -> Passed:

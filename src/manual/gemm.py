@@ -59,8 +59,8 @@ class Product:
     `(4, batch, width)`; or, with `sums`, `(4, batch, inner)` times each gate's weights, added up
     over the gates. A single sequence (`flat`) needs one product for all gates and no pieces.
 
-    `multiply(z, W, out)` does it, on views that `of_z` and `of_out` made and weights that `put`
-    filled.
+    `multiply(z, W, out)` does it, on views that `of_z` and `of_out` made and weights filled through
+    those of `of_gate`.
     """
 
     def __init__(self, batch: int, inner: int, width: int, *, flat: bool, sums: bool) -> None:
@@ -77,17 +77,12 @@ class Product:
             return np.zeros(shape, dtype)
         return np.zeros((4, self._width // self._columns, 1, self._inner, self._columns), dtype)
 
-    def put(self, weights: np.ndarray, gate: int, rows: slice, matrix: np.ndarray) -> np.ndarray:
-        """Set some rows of a gate's weights; returns the place, for scaling."""
-        if self._flat and self._sums:
-            place = weights[gate * self._inner : (gate + 1) * self._inner][rows]
-        elif self._flat:
-            place = weights[rows, gate * self._width : (gate + 1) * self._width]
-        else:
-            place = weights[gate, :, 0, rows]
-            matrix = matrix.reshape(len(matrix), -1, self._columns).transpose(1, 0, 2)
-        place[...] = matrix
-        return place
+    def of_gate(self, weights: np.ndarray, gate: int) -> np.ndarray:
+        """Where one gate's weights belong: `(inner, pieces, columns of a piece)`."""
+        if self._flat:
+            axis = 0 if self._sums else 1
+            return np.split(weights, 4, axis)[gate].reshape(self._inner, 1, self._width)
+        return weights[gate, :, 0].transpose(1, 0, 2)
 
     def of_z(self, z: np.ndarray) -> np.ndarray:
         """z as `matmul` takes it."""

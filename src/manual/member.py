@@ -2,15 +2,16 @@
 
 import signal
 import sys
+import warnings
 from multiprocessing.connection import Connection
 
 import numpy as np
 
-from lstm_spec import Params
+from lstm_spec import Batch, Params
 from manual import fused_batch, shared
 from manual.pipe import Pipe
 from manual.shared import Desk
-from manual.team import Job, Request
+from manual.team import Answer, Job, Request
 from manual.workspace import Workspace
 
 
@@ -29,16 +30,17 @@ def main() -> None:
         pipe.send(_answer(request, params, desks[job.number], work))
 
 
-def _answer(request: Request, params: Params, desk: Desk, work: Workspace) -> Exception | None:
-    """Leave what a pass found on the desk; hands back the error it raised, if any."""
-    function = getattr(fused_batch, request.function)
-    batch = request.batch._replace(tokens=desk.tokens, targets=desk.targets)
-    try:
-        with np.errstate(**request.settings):
-            passed, grads = function(params, batch, request.counted, work)
-    except Exception as error:
-        return error
-    shared.copy((passed.nats, passed.final_state), (desk.passed.nats, desk.passed.final_state))
-    if grads is not None:
-        shared.copy((grads, passed.dstate), (desk.grads, desk.passed.dstate))
-    return None
+def _answer(request: Request, params: Params, desk: Desk, work: Workspace) -> Answer:
+    """Leave what a pass found on the desk."""
+    name, counted, more, settings = request
+    batch, error = Batch(desk.tokens, desk.targets, **more), None
+    with np.errstate(**settings), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            passed, grads = getattr(fused_batch, name)(params, batch, counted, work)
+            shared.copy(passed[:2], desk.passed[:2])
+            if grads is not None:
+                shared.copy((grads, passed.dstate), (desk.grads, desk.passed.dstate))
+        except Exception as raised:
+            error = raised
+    return [str(warning.message) for warning in caught], error

@@ -1,7 +1,7 @@
 """A pipe to another process that is read soon after it was written.
 
-An idle core takes 0.1 to 0.3 ms to wake up, as long as many a pass. So whoever waits looks again and
-again for a little while before going to sleep; the core is given away to anybody who wants it.
+An idle core takes 0.1 to 0.3 ms to wake up, as long as many a pass. So whoever waits looks again
+and again for a little while before going to sleep; the core is given to anybody who wants it.
 """
 
 import os
@@ -24,7 +24,7 @@ class Pipe:
         self._poll.register(connection.fileno(), select.POLLIN)
 
     def send(self, value: Any) -> None:
-        """Hand an object over; not by `Connection.send`, whose pickler takes three times as long."""
+        """Hand an object over; `Connection.send` does so in three times as long."""
         self._connection.send_bytes(pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
 
     def receive(self) -> Any:

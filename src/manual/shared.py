@@ -2,7 +2,7 @@
 
 import mmap
 import os
-from typing import NamedTuple, TypeVar
+from typing import BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -38,7 +38,10 @@ def sketch(config: Config, time: int, parts: list[int]) -> tuple[Params, tuple[D
 
     def desk(batch: int) -> Desk:
         h = _shape((config.num_layers, config.hidden_size, batch), dtype)
-        ids, passed = _shape((time, batch), np.int64), Passed(_shape((), dtype), State(h, h), State(h, h))
+        ids, passed = (
+            _shape((time, batch), np.int64),
+            Passed(_shape((), dtype), State(h, h), State(h, h)),
+        )
         return Desk(ids, ids, params, passed)
 
     return params, tuple(map(desk, parts))
@@ -49,10 +52,10 @@ def _shape(shape: tuple[int, ...], dtype: np.typing.DTypeLike) -> np.ndarray:
     return np.broadcast_to(np.zeros((), dtype), shape)
 
 
-def new_file(tree: tuple) -> int:
-    """The descriptor of memory for arrays like a tree's; gone when all who use it are."""
-    file = os.memfd_create("manual")
-    os.truncate(file, sum(_room(leaf) for _, leaf in iter_leaves(tree)))
+def new_file(tree: tuple) -> BinaryIO:
+    """Memory for arrays like a tree's, gone when all who use it are."""
+    file = os.fdopen(os.memfd_create("manual"), "wb")
+    file.truncate(sum(_room(leaf) for _, leaf in iter_leaves(tree)))
     return file
 
 

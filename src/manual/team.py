@@ -9,10 +9,11 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,11 +29,7 @@ PROGRAM = "import sys; sys.path[:] = {path!r}; from manual.member import main; m
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 # Memory that a pass gives back to the C library comes back to the next one: fetched anew from the
 # system, it costs a tenth of the time.
-KEEP_MEMORY = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(2**30))
-
-
-class ProcessError(RuntimeError):
-    """A process that computed a part of a batch ended; the next pass starts a new one."""
+KEEP_MEMORY = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(2**25))
 
 
 class Job(NamedTuple):
@@ -45,13 +42,10 @@ class Job(NamedTuple):
     keep_every: int | None
 
 
-class Request(NamedTuple):
-    """What a member is asked for: a function of `fused_batch.py`, with what is on no desk."""
-
-    function: str
-    counted: int
-    batch: Batch
-    settings: dict
+# The name of a function of `fused_batch.py`, N of F9, what a batch has besides tokens and targets,
+# and NumPy's handling of overflow; and what comes back: warnings, and the error that was raised.
+Request = tuple[str, int, dict[str, Any], Any]
+Answer = tuple[list[str], Exception | None]
 
 
 class Member(NamedTuple):
@@ -68,12 +62,18 @@ class Team:
 
     Attributes:
         columns: the sequences of each part; the first is the caller's to compute.
+        threads: how many BLAS may use in each process.
     """
 
     def __init__(
-        self, config: Config, time: int, columns: list[slice], keep_every: int | None
+        self,
+        config: Config,
+        time: int,
+        columns: list[slice],
+        keep_every: int | None,
+        blas_threads: int,
     ) -> None:
-        self.columns = columns
+        self.columns, self.threads = columns, max(1, blas_threads // len(columns))
         parts = [part.stop - part.start for part in columns[1:]]
         self._jobs = [Job(config, time, parts, k, keep_every) for k in range(len(parts))]
         self._members: list[Member] = []
@@ -86,30 +86,32 @@ class Team:
 
         Hands out what waits for their results. Whatever goes wrong here or in the caller's part, an
         interrupt too, ends the members: none may answer later what was asked earlier.
+
+        Raises:
+            ChildProcessError: a member ended.
         """
-        if not self._members:
-            self._start()
         try:
+            if not self._members or self._pid != os.getpid():
+                self._start()
             with threads.share.among(len(self.columns)):
                 shared.copy(params, self._params)
                 for member in self._members:
                     _ask(member, function, batch, counted)
                 yield lambda: [_answer(member) for member in self._members]
         except BaseException:
-            self._finalizer()
-            self._members = []
+            self._end()
             raise
 
     def _start(self) -> None:
+        self._members, self._pid = [], os.getpid()  # a fork's members are its parent's
+        self._end = weakref.finalize(self, _stop, self._members)
         job = self._jobs[0]
         tree = shared.sketch(job.config, job.time, job.parts)
-        file = shared.new_file(tree)
-        self._params, desks = shared.views(file, tree)
-        each = max(1, threads.blas_threads() // len(self.columns))
-        for columns, desk, job in zip(self.columns[1:], desks, self._jobs, strict=True):
-            self._members.append(Member(columns, *_started(job, file, each), desk))
-        os.close(file)
-        self._finalizer = weakref.finalize(self, _stop, self._members)
+        with shared.new_file(tree) as file:
+            self._params, desks = shared.views(file.fileno(), tree)
+            for columns, desk, job in zip(self.columns[1:], desks, self._jobs, strict=True):
+                started = _started(job, file.fileno(), self.threads)
+                self._members.append(Member(columns, *started, desk))
 
 
 def _started(job: Job, file: int, blas_threads: int) -> tuple[subprocess.Popen, Pipe]:
@@ -130,23 +132,37 @@ def _started(job: Job, file: int, blas_threads: int) -> tuple[subprocess.Popen, 
 def _ask(member: Member, function: Callable[..., Result], batch: Batch, counted: int) -> None:
     part, desk = cut.columns(batch, member.columns), member.desk
     shared.copy((part.tokens, part.targets), (desk.tokens, desk.targets))
-    rest = part._replace(tokens=None, targets=None)
-    member.pipe.send(Request(function.__name__, counted, rest, np.geterr()))
+    more = {n: v for n, v in zip(part._fields[2:], part[2:], strict=True) if v is not None}
+    request: Request = (function.__name__, counted, more, np.geterr())
+    try:
+        member.pipe.send(request)
+    except ConnectionError:
+        raise _ended(member) from None
 
 
 def _answer(member: Member) -> Result:
     try:
-        error = member.pipe.receive()
+        answer: Answer = member.pipe.receive()
     except (EOFError, ConnectionError):
-        code = member.process.wait()
-        raise ProcessError(f"process {member.process.pid} ended with exit code {code}") from None
+        raise _ended(member) from None
+    messages, error = answer
+    for message in messages:
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
     if error is not None:
         raise error
     return Result(member.desk.passed, member.desk.grads)
 
 
+def _ended(member: Member) -> ChildProcessError:
+    pid, code = member.process.pid, member.process.wait()
+    return ChildProcessError(
+        f"process {pid}, which computed a part of every batch, ended with exit code {code}"
+    )
+
+
 def _stop(members: list[Member]) -> None:
-    for member in members:
+    while members:
+        member = members.pop()
         member.process.kill()
         member.process.wait()
         member.pipe.close()

@@ -2,7 +2,8 @@
 
 Each thread goes through all time steps with its own columns and its share of BLAS's threads;
 nothing is exchanged before the end. Parts and their order depend on sizes and on the number of
-BLAS threads alone, so the same machine gives the same bits.
+BLAS threads alone, so the same machine gives the same bits. The same holds for the processes of
+`team.py`.
 """
 
 import contextvars
@@ -16,12 +17,15 @@ from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
 
+from lstm_spec import Config
+
 Result = TypeVar("Result")
 
 ENOUGH = 2**20  # multiplications of one step and part from which a thread of its own pays
 NARROWEST = 16  # columns of a part, at least
-PROCESS, NARROW = 2**16, 8  # likewise, for a process of its own
-THREADS_DO = 2**24  # multiplications of one step and part from which a thread is as good
+
+ENOUGH_PASS = 2**21  # multiplications of one part and pass from which a process of its own pays
+NARROW, MOST_PROCESSES = 4, 8  # columns of such a part, at least; and parts, at most
 
 
 @cache
@@ -41,17 +45,16 @@ def blas_architecture() -> str:
     return next(found, "")
 
 
-def parts(hidden: int, batch: int) -> list[slice]:
+def parts(hidden: int, batch: int, most: int) -> list[slice]:
     """The columns of each thread's part; one part where more do not pay."""
     paying = 4 * hidden * hidden * batch // ENOUGH
-    return _cut(batch, min(blas_threads(), batch // NARROWEST, paying))
+    return _cut(batch, min(most, batch // NARROWEST, paying))
 
 
-def parts_of_processes(hidden: int, batch: int) -> list[slice]:
-    """The columns of each process's part; one part where threads do as well, or more do not pay."""
-    work = 4 * hidden * hidden * batch
-    found = _cut(batch, min(blas_threads(), batch // NARROW, work // PROCESS))
-    return found if work // len(found) < THREADS_DO else [slice(0, batch)]
+def parts_of_processes(config: Config, time: int, batch: int, most: int) -> list[slice]:
+    """The columns of each process's part; one part where more do not pay."""
+    work = time * config.num_layers * 4 * config.hidden_size**2 * batch
+    return _cut(batch, min(most, MOST_PROCESSES, batch // NARROW, work // ENOUGH_PASS))
 
 
 def _cut(batch: int, number: int) -> list[slice]:

@@ -22,6 +22,13 @@ class Workspace:
         time, batch: the tokens'.
         keep_every: let the fast passes keep the states of every so many steps only and recompute
             the others: less memory, a third more operations. None keeps everything.
+        processes: compute parts of a batch in processes of their own where that is quicker: from
+            some ten million multiplications a pass on, with more than one core (`team.py`; Linux).
+            They start with the first pass, which takes them a fifth of a second, and end with
+            this object. The sums are formed in another order than without.
+
+    Attributes:
+        threads: of BLAS, among which passes divide their work.
 
     Raises:
         InputError: `keep_every` is no positive number.
@@ -39,6 +46,7 @@ class Workspace:
         if keep_every is not None and keep_every < 1:
             raise InputError(f"keep_every: got {keep_every}, expected 1 or more")
         self.config, self.time, self.batch = config, time, batch
+        self.threads = threads.blas_threads()
         self.keep_every, self._processes = keep_every, processes and shared.available()
 
     def fits(self, config: Config, time: int, batch: int) -> bool:
@@ -53,22 +61,24 @@ class Workspace:
     @cached_property
     def team(self) -> Team | None:
         """Processes for the parts after the first, if wanted and where they pay."""
-        columns = threads.parts_of_processes(self.config.hidden_size, self.batch)
+        shape = self.config, self.time, self.batch
+        columns = threads.parts_of_processes(*shape, self.threads)
         if not self._processes or len(columns) == 1:
             return None
-        return Team(self.config, self.time, columns, self.keep_every)
+        return Team(self.config, self.time, columns, self.keep_every, self.threads)
 
     @cached_property
     def own(self) -> "Workspace":
         """For the first part, where the others are in processes of their own."""
         assert self.team is not None
-        first = self.team.columns[0].stop
-        return Workspace(self.config, self.time, first, self.keep_every)
+        own = Workspace(self.config, self.time, self.team.columns[0].stop, self.keep_every)
+        own.threads = self.team.threads
+        return own
 
     @cached_property
     def fused(self) -> list[FusedTape]:
         """For the fast pass, one for each part of the batch."""
-        parts = threads.parts(self.config.hidden_size, self.batch)
+        parts = threads.parts(self.config.hidden_size, self.batch, self.threads)
         flat = self.batch == 1
         return [FusedTape(self.config, self.time, part, flat, self.keep_every) for part in parts]
 

@@ -140,20 +140,18 @@ def test_parts_on_threads(parts, number, keep_every, vocab):
 
 
 def test_as_many_parts_as_pay(monkeypatch):
-    monkeypatch.setattr(threads, "blas_threads", lambda: 4)
     monkeypatch.setattr(threads, "NARROWEST", 10)
     monkeypatch.setattr(threads, "ENOUGH", 4 * 8 * 8 * 10)
-    assert threads.parts(8, 40) == [slice(0, 10), slice(10, 20), slice(20, 30), slice(30, 40)]
-    assert threads.parts(8, 39) == [slice(0, 13), slice(13, 26), slice(26, 39)]
-    assert threads.parts(6, 40) == [slice(0, 20), slice(20, 40)]
-    assert threads.parts(5, 40) == [slice(0, 40)]
-    assert threads.parts(20, 39) == [slice(0, 13), slice(13, 26), slice(26, 39)]
-    assert threads.parts(8, 9) == [slice(0, 9)]
-    assert threads.parts(8, 1) == [slice(0, 1)]
+    assert threads.parts(8, 40, 4) == [slice(0, 10), slice(10, 20), slice(20, 30), slice(30, 40)]
+    assert threads.parts(8, 39, 4) == [slice(0, 13), slice(13, 26), slice(26, 39)]
+    assert threads.parts(6, 40, 4) == [slice(0, 20), slice(20, 40)]
+    assert threads.parts(5, 40, 4) == [slice(0, 40)]
+    assert threads.parts(20, 39, 4) == [slice(0, 13), slice(13, 26), slice(26, 39)]
+    assert threads.parts(8, 9, 4) == [slice(0, 9)]
+    assert threads.parts(8, 1, 4) == [slice(0, 1)]
     monkeypatch.setattr(threads, "NARROWEST", 5)
-    assert threads.parts(8, 39) == [slice(0, 13), slice(13, 26), slice(26, 39)]
-    monkeypatch.setattr(threads, "blas_threads", lambda: 1)
-    assert threads.parts(1000, 1000) == [slice(0, 1000)]
+    assert threads.parts(8, 39, 4) == [slice(0, 13), slice(13, 26), slice(26, 39)]
+    assert threads.parts(1000, 1000, 1) == [slice(0, 1000)]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

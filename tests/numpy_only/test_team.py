@@ -1,0 +1,303 @@
+"""Parts of a batch in processes of their own: the same numbers, whatever happens to a process."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import numpy as np
+import pytest
+from drawing import draw_batch, draw_params
+
+import manual
+from gradparity import compare
+from lstm_spec import Batch, Config, State, config_of
+from lstm_spec.tree import leaves, tree_map
+from manual import cut, fused_batch, model, shared, team, threads
+
+TIME, BATCH = 7, 5
+
+pytestmark = pytest.mark.skipif(not shared.available(), reason="only Linux has such memory")
+
+
+@pytest.fixture
+def parts(monkeypatch):
+    """Cut every batch into this many parts, whatever pays."""
+
+    def cut(number):
+        monkeypatch.setattr(threads, "blas_threads", lambda: number)
+        monkeypatch.setattr(threads, "NARROW", 1)
+        monkeypatch.setattr(threads, "ENOUGH_PASS", 1)
+
+    return cut
+
+
+def drawn(layers=1, vocab=7, dtype="float64", **options):
+    params = draw_params(layers=layers, vocab=vocab, hidden=6, dtype=dtype)
+    sizes = {"layers": layers, "vocab": vocab, "hidden": 6, "time": TIME, "batch": BATCH}
+    return params, draw_batch(**sizes, dtype=dtype, **options)
+
+
+def workspace_for(params, **options):
+    return manual.Workspace(config_of(params), TIME, BATCH, processes=True, **options)
+
+
+def processes_of(workspace):
+    return [member.process for member in workspace.team._members]
+
+
+@pytest.mark.parametrize("number", [2, 3])
+@pytest.mark.parametrize("vocab", [7, 60])
+@pytest.mark.parametrize("keep_every", [None, 3])
+def test_processes_find_what_the_equations_say(parts, number, vocab, keep_every):
+    parts(number)
+    params, _ = drawn(2, vocab)
+    workspace = workspace_for(params, keep_every=keep_every)
+    for seed in (0, 1):  # nothing of one batch stays for the next
+        _, batch = drawn(2, vocab, seed=seed)
+        expected = model.loss_and_grads(params, batch)
+        for _ in range(2):
+            compare(manual.loss_and_grads(params, batch, workspace), expected, rtol=1e-9)
+            found = manual.loss(params, batch, workspace)
+            compare(found.loss, expected.loss, rtol=1e-9)
+            compare(found.final_state, expected.final_state, rtol=1e-9)
+    assert len(processes_of(workspace)) == number - 1
+
+
+def test_a_plain_batch_of_small_integers(parts):
+    parts(2)
+    params, batch = drawn()
+    plain = Batch(batch.tokens.astype(np.uint8), batch.targets.astype(np.int16))
+    found = manual.loss_and_grads(params, plain, workspace_for(params))
+    compare(found, model.loss_and_grads(params, plain), rtol=1e-9)
+
+
+def test_parts_are_those_of_one_process_bit_for_bit(parts):
+    """A process computes what this one would."""
+    parts(2)
+    params, batch = drawn(2, 60, dtype="float32")
+    workspace = workspace_for(params)
+    found = manual.loss_and_grads(params, batch, workspace)
+    counted, results = int(np.count_nonzero(batch.mask)), []
+    for columns in workspace.team.columns:
+        own = manual.Workspace(config_of(params), TIME, columns.stop - columns.start)
+        own.threads = 1
+        part = cut.columns(batch, columns)
+        with threads.share.among(2):
+            results.append(fused_batch.loss_and_grads(params, part, counted, own))
+    for path, leaf in leaves(found.grads).items():
+        np.testing.assert_array_equal(leaf, sum(leaves(r.grads)[path] for r in results), path)
+    again = manual.loss_and_grads(params, batch, workspace_for(params))
+    for path, leaf in leaves(again).items():
+        np.testing.assert_array_equal(leaf, leaves(found)[path], path)
+
+
+def test_complex_step_across_processes(parts):
+    parts(2)
+    params, batch = drawn()
+    batch = Batch(batch.tokens, batch.targets, batch.mask)
+    step = 1e-30
+    bent = params._replace(b_v=params.b_v + step * 1j * np.eye(len(params.b_v))[2])
+    bent = tree_map(lambda leaf: leaf.astype(complex), bent)
+    slope = manual.loss(bent, batch, workspace_for(bent)).loss.imag / step
+    np.testing.assert_allclose(slope, model.loss_and_grads(params, batch).grads.b_v[2], rtol=1e-9)
+
+
+def test_gradients_are_the_callers_own(parts):
+    parts(2)
+    params, batch = drawn()
+    workspace = workspace_for(params)
+    first = manual.loss_and_grads(params, batch, workspace)
+    kept = {path: leaf.copy() for path, leaf in leaves(first).items()}
+    manual.loss_and_grads(params, drawn(seed=3)[1], workspace)
+    for path, leaf in leaves(first).items():
+        np.testing.assert_array_equal(leaf, kept[path], path)
+
+
+def test_settings_of_numpy_hold_in_every_process(parts):
+    """Overflow is ignored, a warning here, or an error here, as `np.errstate` says here."""
+    parts(2)
+    params, batch = drawn(dtype="float32")
+    columns = np.arange(BATCH) == BATCH - 1  # overflows in the other process only
+    state = np.where(columns, np.float32(3e38), np.float32(0)) * np.ones((1, 6, 1), np.float32)
+    batch = Batch(batch.tokens, batch.targets, initial_state=State(state, state))
+    workspace = workspace_for(params._replace(layers=tuple(_steep(p) for p in params.layers)))
+    params = params._replace(layers=tuple(_steep(p) for p in params.layers))
+    with np.errstate(all="raise", under="ignore"), pytest.raises(FloatingPointError):
+        manual.loss(params, batch, workspace)
+    assert processes_of(workspace) == []
+    with np.errstate(all="warn", under="ignore"), pytest.warns(RuntimeWarning, match="encountered"):
+        manual.loss(params, batch, workspace)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        manual.loss(params, batch, workspace)
+
+
+def _steep(layer):
+    return layer._replace(W_f=layer.W_f * np.float32(1e30))
+
+
+@pytest.mark.parametrize("moment", ["before it is asked", "while it computes"])
+def test_a_process_that_was_killed(parts, monkeypatch, moment):
+    parts(2)
+    params, batch = drawn()
+    workspace = workspace_for(params)
+    expected = manual.loss_and_grads(params, batch, workspace)
+    process = processes_of(workspace)[0]
+    if moment == "before it is asked":
+        process.kill()
+        process.wait()
+    else:
+        compute = stopped_first(process, fused_batch.loss_and_grads)
+        monkeypatch.setattr(fused_batch, "loss_and_grads", compute)
+    message = f"process {process.pid}, .* ended with exit code -9"
+    with pytest.raises(ChildProcessError, match=message):
+        manual.loss_and_grads(params, batch, workspace)
+    monkeypatch.undo()
+    compare(manual.loss_and_grads(params, batch, workspace), expected, rtol=0, atol=0)
+
+
+def stopped_first(process, function):
+    """This process's part, computed after the other was killed."""
+
+    def loss_and_grads(*arguments):
+        process.kill()
+        return function(*arguments)
+
+    process.send_signal(signal.SIGSTOP)  # so that it has not answered yet
+    return loss_and_grads
+
+
+def test_an_interrupt_leaves_no_answer_behind(parts, monkeypatch):
+    """What was asked before an interrupt must not be taken for what is asked after it."""
+    parts(2)
+    params, batch = drawn()
+    workspace = workspace_for(params)
+    manual.loss_and_grads(params, batch, workspace)
+    old = processes_of(workspace)[0]
+
+    def loss_and_grads(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fused_batch, "loss_and_grads", loss_and_grads)
+        with pytest.raises(KeyboardInterrupt):
+            manual.loss_and_grads(params, batch, workspace)
+    assert old.poll() == -signal.SIGKILL
+    other = drawn(seed=5)[1]
+    found = manual.loss_and_grads(params, other, workspace)
+    compare(found, model.loss_and_grads(params, other), rtol=1e-9)
+
+
+def test_processes_end_with_their_workspace(parts):
+    parts(3)
+    params, batch = drawn()
+    workspace = workspace_for(params)
+    manual.loss(params, batch, workspace)
+    members = processes_of(workspace)
+    assert [process.poll() for process in members] == [None, None]
+    del workspace
+    assert [process.poll() for process in members] == [-signal.SIGKILL] * 2
+
+
+PROGRAM = """
+import os, sys
+import numpy as np
+import manual
+from drawing import draw_batch, draw_params
+from lstm_spec import config_of
+from manual import threads
+threads.blas_threads = lambda: 2
+threads.NARROW = threads.ENOUGH_PASS = 1
+params, batch = draw_params(hidden=6, vocab=7), draw_batch(hidden=6, vocab=7, batch=4, time=3)
+workspace = manual.Workspace(config_of(params), 3, 4, processes=True)
+manual.loss_and_grads(params, batch, workspace)
+print(workspace.team._members[0].process.pid, flush=True)
+"""
+
+
+def run_program(more):
+    """A script without the guard that `multiprocessing` asks for."""
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM + more],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def gone(pid, seconds=20):
+    """Whether a process ends before long."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_processes_end_with_the_program():
+    program = run_program("")
+    out, err = program.communicate()
+    assert (program.returncode, err) == (0, "")
+    assert gone(int(out))
+
+
+def test_processes_end_with_a_program_that_was_killed():
+    program = run_program("sys.stdin.read()")
+    pid = int(program.stdout.readline())
+    os.kill(pid, signal.SIGINT)  # as a terminal's Ctrl-C, which all receive
+    program.kill()
+    program.communicate()
+    assert gone(pid)
+
+
+def test_a_fork_has_processes_of_its_own():
+    program = run_program("""
+parent = workspace.team._members[0].process.pid
+child = os.fork()
+manual.loss_and_grads(params, batch, workspace)
+own = workspace.team._members[0].process.pid == parent
+if child == 0:
+    sys.exit(own)
+sys.exit(not own or os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+""")
+    _, err = program.communicate()
+    assert (program.returncode, err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("time", "layers", "hidden", "batch", "most", "expected"),
+    [
+        (2, 1, 512, 8, 4, 4), (2, 1, 512, 8, 2, 2), (2, 1, 512, 8, 1, 1),  # as many as cores
+        (1, 1, 512, 7, 4, 3), (1, 2, 512, 7, 4, 4),  # each has enough to do
+        (100, 1, 512, 9, 4, 4), (100, 1, 512, 3, 4, 3), (100, 1, 512, 1, 4, 1),  # and a column
+        (100, 1, 512, 100, 100, 8),
+    ],
+)  # fmt: skip
+def test_as_many_processes_as_pay(monkeypatch, time, layers, hidden, batch, most, expected):
+    monkeypatch.setattr(threads, "NARROW", 1)
+    found = threads.parts_of_processes(Config(5, hidden, layers), time, batch, most)
+    assert len(found) == expected
+    assert (found[0].start, found[-1].stop) == (0, batch)
+
+
+def test_no_processes_unless_wanted_and_possible(parts, monkeypatch):
+    parts(2)
+    config = Config(5, 4)
+    assert manual.Workspace(config, 3, 4, processes=True).team is not None
+    assert manual.Workspace(config, 3, 4).team is None
+    assert manual.Workspace(config, 3, 1, processes=True).team is None
+    monkeypatch.setattr(shared, "available", lambda: False)
+    assert manual.Workspace(config, 3, 4, processes=True).team is None
+
+
+def test_blas_is_shared_among_processes():
+    columns = [slice(0, 2), slice(2, 4), slice(4, 6)]
+    for number, each in ((1, 1), (3, 1), (8, 2)):
+        assert team.Team(Config(5, 4), 3, columns, None, number).threads == each
