@@ -45,6 +45,6 @@ def all_finite(array: Any) -> bool:
     array = np.asarray(array)
     if array.size < THREADED and array.flags.forc:
         flat = array.ravel("K")
-        if cmath.isfinite(flat.dot(flat)):
+        if cmath.isfinite(np.vdot(flat, flat)):
             return True
     return bool(np.isfinite(array).all())

@@ -55,7 +55,11 @@ def _shape(shape: tuple[int, ...], dtype: np.typing.DTypeLike) -> np.ndarray:
 def new_file(tree: tuple) -> BinaryIO:
     """Memory for arrays like a tree's, gone when all who use it are."""
     file = os.fdopen(os.memfd_create("manual"), "wb")
-    file.truncate(sum(_room(leaf) for _, leaf in iter_leaves(tree)))
+    try:
+        file.truncate(sum(_room(leaf) for _, leaf in iter_leaves(tree)))
+    except OSError:
+        file.close()
+        raise
     return file
 
 

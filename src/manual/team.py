@@ -60,6 +60,9 @@ class Member(NamedTuple):
 class Team:
     """Processes for all parts of a batch but the first, as long as the object lives.
 
+    Raises:
+        OSError: the system has no memory or no process to give.
+
     Attributes:
         columns: the sequences of each part; the first is the caller's to compute.
         threads: how many BLAS may use in each process.
@@ -76,7 +79,7 @@ class Team:
         self.columns, self.threads = columns, max(1, blas_threads // len(columns))
         parts = [part.stop - part.start for part in columns[1:]]
         self._jobs = [Job(config, time, parts, k, keep_every) for k in range(len(parts))]
-        self._members: list[Member] = []
+        self._start()
 
     @contextmanager
     def asked(
@@ -103,27 +106,32 @@ class Team:
             raise
 
     def _start(self) -> None:
-        self._members, self._pid = [], os.getpid()  # a fork's members are its parent's
+        self._members: list[Member] = []
+        self._pid = os.getpid()  # a fork's members are its parent's
         self._end = weakref.finalize(self, _stop, self._members)
         job = self._jobs[0]
         tree = shared.sketch(job.config, job.time, job.parts)
-        with shared.new_file(tree) as file:
-            self._params, desks = shared.views(file.fileno(), tree)
-            for columns, desk, job in zip(self.columns[1:], desks, self._jobs, strict=True):
-                started = _started(job, file.fileno(), self.threads)
-                self._members.append(Member(columns, *started, desk))
+        try:
+            with shared.new_file(tree) as file:
+                self._params, desks = shared.views(file.fileno(), tree)
+                for columns, desk, job in zip(self.columns[1:], desks, self._jobs, strict=True):
+                    started = _started(job, file.fileno(), self.threads)
+                    self._members.append(Member(columns, *started, desk))
+        except OSError:
+            self._end()
+            raise
 
 
 def _started(job: Job, file: int, blas_threads: int) -> tuple[subprocess.Popen, Pipe]:
     mine, its = multiprocessing.Pipe()
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM.format(path=sys.path), str(its.fileno()), str(file)],
-        env=os.environ | dict.fromkeys(THREADS, str(blas_threads)) | KEEP_MEMORY,
-        pass_fds=(its.fileno(), file),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
-    its.close()
+    with its:
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM.format(path=sys.path), str(its.fileno()), str(file)],
+            env=os.environ | dict.fromkeys(THREADS, str(blas_threads)) | KEEP_MEMORY,
+            pass_fds=(its.fileno(), file),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
     pipe = Pipe(mine)
     pipe.send(job)
     return process, pipe

@@ -22,10 +22,10 @@ class Workspace:
         time, batch: the tokens'.
         keep_every: let the fast passes keep the states of every so many steps only and recompute
             the others: less memory, a third more operations. None keeps everything.
-        processes: compute parts of a batch in processes of their own where that is quicker: from
-            some ten million multiplications a pass on, with more than one core (`team.py`; Linux).
-            They start with the first pass, which takes them a fifth of a second, and end with
-            this object. The sums are formed in another order than without.
+        processes: compute parts of a batch in processes of their own (`team.py`), where that is
+            quicker, from some five million multiplications a pass on, and where the system has
+            them to give (Linux). They start with the first pass, in a fifth of a second, and end
+            with this object. Sums are formed in another order than without.
 
     Attributes:
         threads: of BLAS, among which passes divide their work.
@@ -60,12 +60,15 @@ class Workspace:
 
     @cached_property
     def team(self) -> Team | None:
-        """Processes for the parts after the first, if wanted and where they pay."""
+        """Processes for the parts after the first, if wanted, where they pay and can be had."""
         shape = self.config, self.time, self.batch
         columns = threads.parts_of_processes(*shape, self.threads)
         if not self._processes or len(columns) == 1:
             return None
-        return Team(self.config, self.time, columns, self.keep_every, self.threads)
+        try:
+            return Team(self.config, self.time, columns, self.keep_every, self.threads)
+        except OSError:  # a limit on the size of files, on processes or on memory
+            return None
 
     @cached_property
     def own(self) -> "Workspace":

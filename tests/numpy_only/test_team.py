@@ -1,6 +1,7 @@
 """Parts of a batch in processes of their own: the same numbers, whatever happens to a process."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -297,7 +298,41 @@ def test_no_processes_unless_wanted_and_possible(parts, monkeypatch):
     assert manual.Workspace(config, 3, 4, processes=True).team is None
 
 
-def test_blas_is_shared_among_processes():
+def test_no_processes_where_the_system_has_none_to_give(parts, monkeypatch):
+    parts(2)
+    params, batch = drawn()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    try:
+        workspace = workspace_for(params)
+        assert workspace.team is None
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    compare(
+        manual.loss_and_grads(params, batch, workspace),
+        model.loss_and_grads(params, batch),
+        rtol=1e-9,
+    )
+    assert gone_when_one_cannot_start(monkeypatch, params)
+
+
+def gone_when_one_cannot_start(monkeypatch, params):
+    """Whether the first of two processes ends if the second cannot start."""
+    started, start = [], subprocess.Popen
+
+    def one_only(*arguments, **options):
+        if started:
+            raise BlockingIOError
+        started.append(start(*arguments, **options))
+        return started[0]
+
+    monkeypatch.setattr(threads, "blas_threads", lambda: 3)
+    monkeypatch.setattr(subprocess, "Popen", one_only)
+    assert workspace_for(params).team is None
+    return started[0].poll() == -signal.SIGKILL
+
+
+def test_blas_is_shared_among_processes(monkeypatch):
+    monkeypatch.setattr(team.Team, "_start", lambda self: None)
     columns = [slice(0, 2), slice(2, 4), slice(4, 6)]
     for number, each in ((1, 1), (3, 1), (8, 2)):
         assert team.Team(Config(5, 4), 3, columns, None, number).threads == each
