@@ -39,9 +39,9 @@ from lstm_lm import checkpoint, train_cli
 
 def write(path, content):
     with open(path, "wb", buffering=0) as file:
-        for byte in range(0, len(content), 1000):
-            file.write(content[byte : byte + 1000])
-            time.sleep(0.01)
+        file.write(content[:1000])
+        time.sleep(0.25)
+        file.write(content[1000:])
 
 checkpoint.write_whole = write
 train_cli.main()
@@ -56,7 +56,7 @@ from lstm_lm import checkpoint, loop, train_cli
 if "--resume" in sys.argv:
     loop.learning_rate = lambda *_: 0.123
 save = checkpoint.save
-checkpoint.save = lambda *found: (time.sleep(0.1), save(*found))
+checkpoint.save = lambda *found: (time.sleep(0.25), save(*found))
 train_cli.main()
 """
 
@@ -69,7 +69,7 @@ def test_killed_runs_that_lose_something(program, message, monkeypatch, capsys, 
     (tmp_path / "train.py").write_text(program)
     monkeypatch.setattr(module, "TRAIN", tmp_path / "train.py")
     # Seed 0 kills late, when there are checkpoints even on a slow machine.
-    late = ("--kills", "2", "--steps", "80", "--longest", "3")
+    late = ("--kills", "2", "--steps", "40", "--longest", "4")
     code, printed = run(module, monkeypatch, capsys, *late)
     assert code == 1, printed
     assert message in printed
