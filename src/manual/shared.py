@@ -37,12 +37,9 @@ def sketch(config: Config, time: int, parts: list[int]) -> tuple[Params, tuple[D
     params = params_from_leaves({p: _shape(s, dtype) for p, s in shapes}, config.num_layers)
 
     def desk(batch: int) -> Desk:
+        ids = _shape((time, batch), np.int64)
         h = _shape((config.num_layers, config.hidden_size, batch), dtype)
-        ids, passed = (
-            _shape((time, batch), np.int64),
-            Passed(_shape((), dtype), State(h, h), State(h, h)),
-        )
-        return Desk(ids, ids, params, passed)
+        return Desk(ids, ids, params, Passed(_shape((), dtype), State(h, h), State(h, h)))
 
     return params, tuple(map(desk, parts))
 
