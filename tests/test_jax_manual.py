@@ -49,7 +49,9 @@ def test_float32_is_as_accurate_as_autodiff_in_float32(case):
     assert [f for f in found if f.ratio > 1] == []
 
 
-@pytest.mark.parametrize("vocab", [sequence.ONE_HOT, sequence.ONE_HOT + 1])
+@pytest.mark.parametrize(
+    "vocab", [sequence.FEW, sequence.FEW + 1, sequence.ONE_HOT, sequence.ONE_HOT + 1]
+)
 def test_vocabularies_multiplied_and_added_up_by_token(vocab):
     params, batch = draw_params(vocab=vocab), draw_batch(vocab=vocab, time=6)
     expected = load_backend("jax").loss_and_grads(params, batch)

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from lstm_spec import GATES, LayerAdjoints, LayerParams
 
+FEW = 16  # tokens up to which a vocabulary is multiplied before the loop, and not looked up in it
 ONE_HOT = 128  # vocabularies up to this size are multiplied in B9, larger ones added up by token
 SMALL = 256  # entries of h up to which the loop is unrolled
 
@@ -53,18 +54,16 @@ def stack_gates(p: LayerParams) -> Weights:
 def run(p: Weights, h: Rows, C: Rows, x: Any, taps: Any) -> tuple[Any, Rows, Rows]:
     """F1–F6 over every step; returns all h_t, the last h and the last C.
 
-    `x` is dense, `(time, batch, inputs)`, or tokens, `(time, batch)`, whose rows of weights are
-    looked up.
+    `x` is dense, `(time, batch, inputs)`, or tokens, `(time, batch)`.
     """
     return _forward(p, h, C, x, taps)[0]
 
 
 def _forward(p: Weights, h: Rows, C: Rows, x: Any, taps: Any) -> tuple[tuple, tuple]:
-    tokens = x.ndim == 2
     scale, shift = _scale_and_shift(h.shape[1], h.dtype)
     W = p.h.T * scale
-    rows = (p.x + p.b) * scale if tokens else None
-    from_x = x if tokens else (x @ p.x + p.b) * scale  # F2, for all steps at once if dense
+    rows = (p.x + p.b) * scale if x.ndim == 2 and len(p.x) > FEW else None
+    from_x = x if rows is not None else (_dense(p, x) @ p.x + p.b) * scale  # F2, all steps at once
 
     def one_step(carry: tuple[Rows, Rows], x: Any) -> tuple[tuple, tuple]:
         h, C_prev = carry
@@ -77,6 +76,11 @@ def _forward(p: Weights, h: Rows, C: Rows, x: Any, taps: Any) -> tuple[tuple, tu
     (h_last, C_last), kept = jax.lax.scan(one_step, (h, C), from_x, unroll=_unroll(h))
     kept = Kept(*kept)
     return (kept.h, h_last, C_last), (p, h, x, kept, taps)
+
+
+def _dense(p: Weights, x: Any) -> Float[Array, "time batch inputs"]:
+    """x itself, or tokens as one-hot rows."""
+    return x if x.ndim == 3 else jax.nn.one_hot(x, len(p.x), dtype=p.x.dtype)
 
 
 def _scale_and_shift(hidden: int, dtype: Any) -> tuple[Any, Any]:
@@ -124,7 +128,7 @@ def _products(p: Weights, h_first: Rows, x: Any, kept: Kept, da: Any) -> tuple[W
         return Weights(dW_h, jnp.einsum("tbi,tba->ia", x, da), da.sum((0, 1))), dx  # B9
     vocab, rows = p.x.shape
     if vocab <= ONE_HOT:
-        dW_x = jnp.einsum("tbi,tba->ia", jax.nn.one_hot(x, vocab, dtype=da.dtype), da)  # B9
+        dW_x = jnp.einsum("tbi,tba->ia", _dense(p, x), da)  # B9
     else:
         dW_x = jax.ops.segment_sum(da.reshape(-1, rows), x.ravel(), vocab)  # B9
     return Weights(dW_h, dW_x, dW_x.sum(0)), None  # every step has one token, so db is their sum
