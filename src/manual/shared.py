@@ -2,6 +2,7 @@
 
 import mmap
 import os
+from itertools import accumulate
 from typing import BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
@@ -62,15 +63,13 @@ def new_file(tree: tuple) -> BinaryIO:
 
 def views(file: int, tree: Tree) -> Tree:
     """Arrays like a tree's, in a file's memory."""
-    memory, begin = mmap.mmap(file, 0), 0
+    memory = mmap.mmap(file, 0)
+    begins = accumulate((_room(leaf) for _, leaf in iter_leaves(tree)), initial=0)
+    return tree_map(lambda leaf: _view(memory, leaf, next(begins)), tree)
 
-    def place(leaf: np.ndarray) -> np.ndarray:
-        nonlocal begin
-        flat = np.frombuffer(memory, leaf.dtype, leaf.size, begin)
-        begin += _room(leaf)
-        return flat.reshape(leaf.shape)
 
-    return tree_map(place, tree)
+def _view(memory: mmap.mmap, leaf: np.ndarray, begin: int) -> np.ndarray:
+    return np.frombuffer(memory, leaf.dtype, leaf.size, begin).reshape(leaf.shape)
 
 
 def _room(leaf: np.ndarray) -> int:
