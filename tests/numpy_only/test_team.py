@@ -16,7 +16,7 @@ import manual
 from gradparity import compare
 from lstm_spec import Batch, Config, State, config_of
 from lstm_spec.tree import leaves, tree_map
-from manual import cut, fused_batch, model, shared, team, threads
+from manual import cut, fused_batch, member, model, shared, team, threads
 
 TIME, BATCH = 7, 5
 
@@ -336,3 +336,56 @@ def test_blas_is_shared_among_processes(monkeypatch):
     columns = [slice(0, 2), slice(2, 4), slice(4, 6)]
     for number, each in ((1, 1), (3, 1), (8, 2)):
         assert team.Team(Config(5, 4), 3, columns, None, number).threads == each
+
+
+def desks(params, **options):
+    """A member's work, in this process: its parameters, its desk, its workspace, and a request."""
+    _, batch = drawn(2, 60, **options)
+    config = config_of(params)
+    tree = shared.sketch(config, TIME, [2, BATCH])
+    with shared.new_file(tree) as file:
+        shared_params, (other, desk) = shared.views(file.fileno(), tree)
+    shared.copy(params, shared_params)
+    shared.copy((batch.tokens, batch.targets), (desk.tokens, desk.targets))
+    more = {name: value for name, value in batch._asdict().items() if name[0] != "t"}
+    counted = int(np.count_nonzero(batch.mask))
+    work = manual.Workspace(config, TIME, BATCH)
+    return batch, shared_params, other, desk, work, counted, more
+
+
+def test_what_a_member_leaves_on_its_desk():
+    params, _ = drawn(2, 60)
+    batch, shared_params, other, desk, work, counted, more = desks(params)
+    request = "loss_and_grads", counted, more, np.geterr()
+    assert member._answer(request, shared_params, desk, work) == ([], None)
+    expected = model.loss_and_grads(params, batch)
+    compare(desk.grads, expected.grads, rtol=1e-9)
+    compare(desk.passed.final_state, expected.final_state, rtol=1e-9)
+    compare(desk.passed.dstate, expected.initial_state_grads, rtol=1e-9)
+    np.testing.assert_allclose(desk.passed.nats / counted, expected.loss, rtol=1e-9)
+    assert not any(leaf.any() for leaf in leaves(other).values())
+
+
+def test_a_member_without_a_backward_pass_leaves_gradients_alone():
+    params, _ = drawn(2, 60)
+    batch, shared_params, _, desk, work, counted, more = desks(params)
+    request = "loss", counted, more, np.geterr()
+    assert member._answer(request, shared_params, desk, work) == ([], None)
+    np.testing.assert_allclose(desk.passed.nats / counted, model.loss(params, batch).loss)
+    assert not any(leaf.any() for leaf in leaves(desk.grads).values())
+
+
+def test_a_member_tells_of_warnings_and_errors():
+    params, _ = drawn(2, 60)
+    _, shared_params, _, desk, work, counted, more = desks(params)
+    shared_params.b_v[:] = np.inf
+    for settings, messages, error in (
+        ({"invalid": "ignore"}, [], type(None)),
+        ({"invalid": "warn"}, ["invalid value encountered in subtract"] * 1, type(None)),
+        ({"invalid": "raise"}, [], FloatingPointError),
+    ):
+        request = "loss", counted, more, settings
+        found = member._answer(request, shared_params, desk, work)
+        assert found[0] == messages * len(found[0])
+        assert bool(found[0]) == bool(messages)
+        assert type(found[1]) is error
