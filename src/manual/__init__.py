@@ -5,7 +5,8 @@ backward ones (B4–B8, B10, B11). Then `sequence.py` (the loop over time), `sta
 layer), `readout.py` (logits and loss) and `model.py` (all of it).
 `docs/derivation.md` derives every line.
 
-`fused.py` and `fast.py` arrange the same equations for speed.
+`fused.py` and `fast.py` arrange the same equations for speed; `threads.py` and `team.py` spread a
+batch over cores.
 
 This module is a backend: it has the functions of `lstm_spec.Backend`.
 """
