@@ -41,6 +41,10 @@ class Options:
     """Updates of the run; if it ends before all kills are made, another one begins."""
     every: int = 5
     """Updates between checkpoints: the fewer, the more kills hit one that is being written."""
+    hidden: int = 8
+    """Units of the model; 64, with 32 sequences, are enough for processes of their own."""
+    batch: int = 4
+    """Sequences of an update."""
     seed: int = 0
     """Of the moments."""
 
@@ -82,8 +86,8 @@ def _kill_all(folder: Path, whole: Path, options: Options, counts: Counter[str])
 def _start(place: Path, options: Options) -> subprocess.Popen:
     """Begin a run in a folder, or go on with it."""
     place.mkdir(exist_ok=True)
-    new = ["--hidden", "8", "--batch", "4", "--steps", options.steps, "--out", RUN]
-    new += ["--evaluate-every", options.every]
+    new = ["--hidden", options.hidden, "--batch", options.batch, "--steps", options.steps]
+    new += ["--evaluate-every", options.every, "--out", RUN]
     arguments = ["--resume", RUN] if (place / RUN / "config.json").exists() else new
     line = [sys.executable, TRAIN, *arguments]
     return subprocess.Popen([*map(str, line)], cwd=place, stdout=subprocess.DEVNULL)

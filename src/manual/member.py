@@ -3,6 +3,7 @@
 import signal
 import sys
 import warnings
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 import numpy as np
@@ -16,18 +17,15 @@ from manual.workspace import Workspace
 
 
 def main() -> None:
-    """Serve until the other end of the pipe is closed."""
+    """Serve until the other end of the pipe is closed, or gone before it has read an answer."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal interrupts all; one decides
     pipe, file = Pipe(Connection(int(sys.argv[1]))), int(sys.argv[2])
     job: Job = pipe.receive()
     params, desks = shared.views(file, shared.sketch(job.config, job.time, job.parts))
     work = Workspace(job.config, job.time, job.parts[job.number], job.keep_every)
-    while True:
-        try:
-            request = pipe.receive()
-        except EOFError:
-            return
-        pipe.send(_answer(request, params, desks[job.number], work))
+    with suppress(EOFError, ConnectionError):
+        while True:
+            pipe.send(_answer(pipe.receive(), params, desks[job.number], work))
 
 
 def _answer(request: Request, params: Params, desk: Desk, work: Workspace) -> Answer:

@@ -254,8 +254,27 @@ def test_processes_end_with_a_program_that_was_killed():
     pid = int(program.stdout.readline())
     os.kill(pid, signal.SIGINT)  # as a terminal's Ctrl-C, which all receive
     program.kill()
-    program.communicate()
-    assert gone(pid)
+    _, err = program.communicate()
+    assert (gone(pid), err) == (True, "")
+
+
+@pytest.mark.parametrize("seconds", [0, 0.3])
+def test_a_program_that_is_killed_in_a_pass(seconds):
+    """Its processes find nobody to answer, or an answer that nobody read, and say nothing."""
+    program = run_program(f"""
+import time
+from manual import fused_batch
+
+def loss_and_grads(*arguments):
+    time.sleep({seconds})
+    os.kill(os.getpid(), 9)
+
+fused_batch.loss_and_grads = loss_and_grads
+manual.loss_and_grads(params, batch, workspace)
+""")
+    out, err = program.communicate()
+    assert (program.returncode, err) == (-signal.SIGKILL, "")
+    assert gone(int(out))
 
 
 def test_a_fork_has_processes_of_its_own():
@@ -270,22 +289,6 @@ sys.exit(not own or os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """)
     _, err = program.communicate()
     assert (program.returncode, err) == (0, "")
-
-
-@pytest.mark.parametrize(
-    ("time", "layers", "hidden", "batch", "most", "expected"),
-    [
-        (2, 1, 512, 8, 4, 4), (2, 1, 512, 8, 2, 2), (2, 1, 512, 8, 1, 1),  # as many as cores
-        (1, 1, 512, 7, 4, 3), (1, 2, 512, 7, 4, 4),  # each has enough to do
-        (100, 1, 512, 9, 4, 4), (100, 1, 512, 3, 4, 3), (100, 1, 512, 1, 4, 1),  # and a column
-        (100, 1, 512, 100, 100, 8),
-    ],
-)  # fmt: skip
-def test_as_many_processes_as_pay(monkeypatch, time, layers, hidden, batch, most, expected):
-    monkeypatch.setattr(threads, "NARROW", 1)
-    found = threads.parts_of_processes(Config(5, hidden, layers), time, batch, most)
-    assert len(found) == expected
-    assert (found[0].start, found[-1].stop) == (0, batch)
 
 
 def test_no_processes_unless_wanted_and_possible(parts, monkeypatch):

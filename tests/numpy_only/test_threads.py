@@ -8,7 +8,7 @@ import pytest
 from drawing import draw_batch, draw_params
 
 import manual
-from lstm_spec import config_of
+from lstm_spec import Config, config_of
 from manual import fused, threads
 
 
@@ -88,3 +88,19 @@ def test_parts_run_in_threads_of_their_own(monkeypatch, function):
     assert len(workspace.fused) == 2
     function(params, batch, workspace)
     assert len(seen) == 2
+
+
+@pytest.mark.parametrize(
+    ("time", "layers", "hidden", "batch", "most", "expected"),
+    [
+        (2, 1, 512, 8, 4, 4), (2, 1, 512, 8, 2, 2), (2, 1, 512, 8, 1, 1),  # as many as cores
+        (1, 1, 512, 7, 4, 3), (1, 2, 512, 7, 4, 4),  # each has enough to do
+        (100, 1, 512, 9, 4, 4), (100, 1, 512, 3, 4, 3), (100, 1, 512, 1, 4, 1),  # and a column
+        (100, 1, 512, 100, 100, 8),
+    ],
+)  # fmt: skip
+def test_as_many_processes_as_pay(monkeypatch, time, layers, hidden, batch, most, expected):
+    monkeypatch.setattr(threads, "NARROW", 1)
+    found = threads.parts_of_processes(Config(5, hidden, layers), time, batch, most)
+    assert len(found) == expected
+    assert (found[0].start, found[-1].stop) == (0, batch)
