@@ -133,9 +133,10 @@ def validate_vjp(
     config = Config(shape[1], hidden, len(layers), float_dtype("inputs", inputs, real=True))
     if cotangents is None:
         raise InputError("cotangents: got None, expected Cotangents (its fields may be None)")
-    found = layer_leaves(tuple(layers))
-    for path, expected in stack_shapes(config).items():
-        require_floats(path, found[path], expected, config.numpy_dtype, values)
+    for (path, expected), leaf in zip(
+        stack_shapes(config).items(), layer_leaves(tuple(layers)), strict=True
+    ):
+        require_floats(path, leaf, expected, config.numpy_dtype, values)
     time, _, size = shape
     states = _state_fields(initial_state, cotangents, config, time, size)
     for name, array, expected in [("inputs", inputs, shape), *states]:

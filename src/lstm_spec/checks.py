@@ -27,9 +27,10 @@ def require_floats(
     name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype, values: bool
 ) -> None:
     """Refuse an array of another shape or dtype, or, where values count, one not all finite."""
-    require_shape(name, array, shape)
-    if array.dtype != dtype:
-        raise InputError(f"{name}: got dtype {array.dtype}, expected {dtype}")
+    if (getattr(array, "shape", None), getattr(array, "dtype", None)) != (shape, dtype):
+        require_shape(name, array, shape)
+        if array.dtype != dtype:
+            raise InputError(f"{name}: got dtype {array.dtype}, expected {dtype}")
     if values and not all_finite(array):
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise InputError(f"{name}: got {array[index]} at {index}, expected finite numbers")
@@ -43,8 +44,6 @@ def all_finite(array: Any) -> bool:
     so long that BLAS would use threads, which then keep a core busy for some milliseconds.
     """
     array = np.asarray(array)
-    if array.size < THREADED and array.flags.forc:
-        flat = array.ravel("K")
-        if cmath.isfinite(np.vdot(flat, flat)):
-            return True
+    if array.size < THREADED and cmath.isfinite(np.vdot(array, array)):  # `dot` would warn
+        return True
     return bool(np.isfinite(array).all())

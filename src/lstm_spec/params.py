@@ -106,16 +106,12 @@ def validate_params(params: Params, *, values: bool = True, real: bool = False) 
     """
     config = config_of(params)
     float_dtype("W_v", params.W_v, real=real)
-    found = layer_leaves(params.layers) | {"W_v": params.W_v, "b_v": params.b_v}
-    for path, shape in param_shapes(config).items():
-        require_floats(path, found[path], shape, config.numpy_dtype, values)
+    found, dtype = [*layer_leaves(params.layers), params.W_v, params.b_v], config.numpy_dtype
+    for (path, shape), leaf in zip(param_shapes(config).items(), found, strict=True):
+        require_floats(path, leaf, shape, dtype, values)
     return config
 
 
-def layer_leaves(layers: tuple[LayerParams, ...]) -> dict[str, Any]:
-    """What stands at the path of each of the layers' leaves, array or not."""
-    return {
-        f"layers.{k}.{name}": getattr(layer, name, None)
-        for k, layer in enumerate(layers)
-        for name in LayerParams._fields
-    }
+def layer_leaves(layers: tuple[LayerParams, ...]) -> list[Any]:
+    """What stands for each of the layers' leaves, in the tree's order, array or not."""
+    return [getattr(layer, name, None) for layer in layers for name in LayerParams._fields]

@@ -23,8 +23,6 @@ from lstm_spec import Config, LayerParams
 from manual.by_token import add_by_token
 from manual.fused_tape import FusedLayer, looks_up, products
 
-ORDER = ("g", "f", "i", "o")
-
 
 class FusedWeights:
     """One layer's weights, in this module's order and scaling.
@@ -37,31 +35,40 @@ class FusedWeights:
     def __init__(self, config: Config, layer: int, batch: int) -> None:
         dtype, flat = config.numpy_dtype, batch == 1
         hidden, inputs = config.hidden_size, config.input_size(layer)
-        self._hidden, self._sent = hidden, hidden + (inputs if layer else 0)
         into_a, into_dz = products(config, layer, batch, flat)
         self.forward, self.backward = into_a.new_weights(dtype), into_dz.new_weights(dtype)
         self.rows = np.empty((4, inputs, hidden), dtype) if looks_up(config, layer) else None
-        self._scales = [np.array(1 if gate == "g" else 0.5, dtype) for gate in ORDER]
-        self._into_a = [into_a.of_gate(self.forward, k) for k in range(4)]
-        self._into_dz = [into_dz.of_gate(self.backward, k) for k in range(4)]
+        self._W, self._b = (
+            np.empty((4 * hidden, hidden + inputs), dtype),
+            np.empty(4 * hidden, dtype),
+        )
+        self._half = np.array(0.5, dtype)
+        a, dz = into_a.by_gate(self.forward), into_dz.by_gate(self.backward)
+        self._places = self._all_places(a, dz)
+        self._halved = [a[1:]] if self.rows is None else [a[1:], self.rows[1:]]
+
+    def _all_places(self, a: np.ndarray, dz: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Places in `forward`, `backward` and `rows`, each with what belongs there."""
+        hidden, sent = dz.shape[1], dz.shape[2] * dz.shape[3]
+        W, b = self._W.reshape(4, hidden, -1), self._b.reshape(4, hidden)
+        places = [(dz, W[:, :, :sent].reshape(dz.shape))]
+        W = W.swapaxes(1, 2)
+        if self.rows is not None:
+            h, x = W[:, :hidden], W[:, hidden:]
+            return [*places, (a, h.reshape(a.shape)), (self.rows, x)]
+        W, b = W.reshape(4, -1, *a.shape[2:]), b.reshape(4, *a.shape[2:])
+        return [*places, (a[:, :-1], W), (a[:, -1], b)]
 
     def fill(self, p: LayerParams) -> None:
-        """Stack and scale a layer's weights."""
-        places = zip(ORDER, self._scales, self._into_a, self._into_dz, strict=True)
-        for k, (gate, scale, into_a, into_dz) in enumerate(places):
-            W, b = getattr(p, "W_" + gate), getattr(p, "b_" + gate)
-            np.copyto(into_dz, W[:, : self._sent].reshape(into_dz.shape))
-            if self.rows is None:
-                _scaled(W.T, scale, into_a[:-1])
-                _scaled(b, scale, into_a[-1])
-            else:
-                _scaled(W[:, : self._hidden].T, scale, into_a)
-                np.add(W[:, self._hidden :].T, b, self.rows[k])
-                _scaled(self.rows[k], scale, self.rows[k])
-
-
-def _scaled(values: np.ndarray, scale: np.ndarray, place: np.ndarray) -> None:
-    np.multiply(values.reshape(place.shape), scale, place)
+        """Stack a layer's weights, gate by gate, and take them where they belong."""
+        np.concatenate([p.W_g, p.W_f, p.W_i, p.W_o], out=self._W)
+        np.concatenate([p.b_g, p.b_f, p.b_i, p.b_o], out=self._b)
+        for place, values in self._places:
+            np.copyto(place, values)
+        if self.rows is not None:
+            np.add(self.rows, self._b.reshape(4, 1, -1), self.rows)
+        for scaled in self._halved:
+            np.multiply(scaled, self._half, scaled)
 
 
 def forward(p: FusedWeights, steps: int, tokens: np.ndarray | None, layer: FusedLayer) -> None:
@@ -175,13 +182,10 @@ def accumulate_block(
 
 def gradients(layer: FusedLayer) -> LayerParams:
     """The layer's gradients out of `dW`, in the order of the tree, as arrays of their own."""
-    found = {}
-    for k, gate in enumerate(ORDER):
-        if layer.looks_up:  # every step reads one token, so their sums add up to db
-            by_token = layer.by_token[k]
-            found[f"W_{gate}"] = np.concatenate([layer.dW[k], by_token.T], axis=1)
-            found[f"b_{gate}"] = by_token.sum(axis=0)
-        else:
-            found[f"W_{gate}"] = layer.dW[k, :, :-1].copy()
-            found[f"b_{gate}"] = layer.dW[k, :, -1].copy()
-    return LayerParams(**found)
+    if layer.looks_up:  # every step reads one token, so their sums add up to db
+        W = np.concatenate([layer.dW, layer.by_token.swapaxes(1, 2)], axis=2)
+        b = layer.by_token.sum(axis=1)
+    else:
+        W, b = layer.dW[:, :, :-1].copy(), layer.dW[:, :, -1].copy()
+    (W_g, W_f, W_i, W_o), (b_g, b_f, b_i, b_o) = W, b
+    return LayerParams(W_f, W_i, W_g, W_o, b_f, b_i, b_g, b_o)

@@ -40,9 +40,9 @@ def loss(params: Params, batch: Batch, counted: int, work: Workspace) -> Result:
 
 def loss_and_grads(params: Params, batch: Batch, counted: int, work: Workspace) -> Result:
     """Both passes; `counted` is N of F9, for all the sequences that the loss is a mean over."""
-    weights = _weights(params, work)
+    weights, weight = _weights(params, work), params.b_v.dtype.type(1 / counted)
     tasks = [
-        partial(fused_pass.forward_and_backward, weights, params, part, 1 / counted, tape)
+        partial(fused_pass.forward_and_backward, weights, params, part, weight, tape)
         for part, tape in _parts(batch, work)
     ]
     return Result(side_by_side(threads.run(tasks, work.pool)), _gradients(work))

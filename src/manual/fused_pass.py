@@ -12,8 +12,8 @@ from jaxtyping import Float
 from lstm_spec import Batch, Cotangents, Params, State
 from manual import cut, fused
 from manual.fused import FusedWeights
+from manual.fused_readout import targets_of
 from manual.fused_tape import FusedTape
-from manual.readout import Targets, targets_of
 
 States = Float[np.ndarray, "2 layers batch hidden"]
 
@@ -40,16 +40,15 @@ def forward(weights: list[FusedWeights], params: Params, batch: Batch, tape: Fus
     for start, end in tape.segments:
         segment = _segment(batch, tape, start, end)
         _forward(weights, tape.kept[0], segment, tape)
-        targets = targets_of(segment)
         for a, b in fused.blocks(0, end - start, top.wide):
-            h, part = _rows(top.h[a:b]), Targets(targets.ids[a:b], targets.mask[a:b])
-            nats += tape.readout.block_loss(params.b_v, h, part)[0]
+            targets = targets_of(segment, a, b)
+            nats += tape.readout.block_loss(params.b_v, _rows(top.h[a:b]), targets)[0]
         _keep_state(tape, end - start, 0)
     return Passed(nats, tape.state(end - start))
 
 
 def forward_and_backward(
-    weights: list[FusedWeights], params: Params, batch: Batch, weight: float, tape: FusedTape
+    weights: list[FusedWeights], params: Params, batch: Batch, weight: np.floating, tape: FusedTape
 ) -> Passed:
     """Summed nats, the final state and the gradient by the initial one.
 
@@ -97,17 +96,10 @@ def _forward(weights: list[FusedWeights], state: States, batch: Batch, tape: Fus
             if batch.dropout is not None:
                 layer.x[:steps] *= batch.dropout[k - 1].transpose(0, 2, 1)
         elif not layer.looks_up:
-            _one_hot(batch.tokens, layer.x[:steps])
+            layer.x[:steps] = layer.one_hot.take(batch.tokens, 0)
         tokens = batch.tokens if layer.looks_up else None
         layer.z[0, :, : layer.hidden], layer.C[0] = state[0, k], state[1, k]
         fused.forward(weights[k], steps, tokens, layer)
-
-
-def _one_hot(tokens: np.ndarray, x: np.ndarray) -> None:
-    """Write tokens `(time, batch)` as rows into x `(time, batch, vocab)`."""
-    x[...] = 0
-    time, batch = (np.arange(size) for size in tokens.shape)
-    x[time[:, None], batch, tokens] = 1
 
 
 def _begin_backward(batch: Batch, tape: FusedTape) -> None:
@@ -122,7 +114,7 @@ def _backward(
     weights: list[FusedWeights],
     params: Params,
     batch: Batch,
-    weight: float,
+    weight: np.floating,
     tape: FusedTape,
     *,
     first: bool,
@@ -131,19 +123,19 @@ def _backward(
 
     `first`: no segment was gone back through before this one.
     """
-    steps, nats = len(batch.tokens), params.b_v.dtype.type(0)
-    targets, top = targets_of(batch), len(tape.layers) - 1
+    steps, top, nats = len(batch.tokens), len(tape.layers) - 1, params.b_v.dtype.type(0)
     for k in reversed(range(len(tape.layers))):
         layer = tape.layers[k]
         layer.C[steps] = layer.dC
         for start, end in fused.blocks(0, steps, layer.wide):
+            begins = first and end == steps
             if k == top:
-                part = Targets(targets.ids[start:end], targets.mask[start:end])
                 h, dh = _rows(layer.h[start:end]), _rows(tape.dh[start:end])
-                nats += tape.readout.block_backward(*params[1:], h, part, weight, dh)
+                targets, readout = targets_of(batch, start, end), tape.readout
+                nats += readout.block_backward(*params[1:], h, targets, weight, dh, first=begins)
             _back_through(weights[k], batch, k, (start, end), tape)
             tokens = batch.tokens if layer.looks_up else None
-            fused.accumulate_block((start, end), tokens, layer, first=first and end == steps)
+            fused.accumulate_block((start, end), tokens, layer, first=begins)
         layer.dC[...] = layer.C[0]
     return nats
 

@@ -77,6 +77,8 @@ class FusedLayer:
 
         self.z = empty(time + 1, batch, inner)
         self.z[:, :, hidden:] = 1
+        multiplied = self.inputs if layer == 0 and not self.looks_up else 0
+        self.one_hot = np.eye(multiplied, dtype=config.numpy_dtype)
         self.steps, self.local = empty(time + 1, 6, batch, hidden), empty(block, 6, batch, hidden)
         self.products = empty(block, 2, batch, hidden)
         self.dh, self.dC, self.dz = empty(batch, hidden), empty(batch, hidden), empty(batch, sent)

@@ -60,7 +60,7 @@ class Product:
     over the gates. A single sequence (`flat`) needs one product for all gates and no pieces.
 
     `multiply(z, W, out)` does it, on views that `of_z` and `of_out` made and weights filled through
-    those of `of_gate`.
+    that of `by_gate`.
     """
 
     def __init__(self, batch: int, inner: int, width: int, *, flat: bool, sums: bool) -> None:
@@ -77,12 +77,13 @@ class Product:
             return np.zeros(shape, dtype)
         return np.zeros((4, self._width // self._columns, 1, self._inner, self._columns), dtype)
 
-    def of_gate(self, weights: np.ndarray, gate: int) -> np.ndarray:
-        """Where one gate's weights belong: `(inner, pieces, columns of a piece)`."""
-        if self._flat:
-            axis = 0 if self._sums else 1
-            return np.split(weights, 4, axis)[gate].reshape(self._inner, 1, self._width)
-        return weights[gate, :, 0].transpose(1, 0, 2)
+    def by_gate(self, weights: np.ndarray) -> np.ndarray:
+        """Where the gates' weights belong: `(4, inner, pieces, columns of a piece)`."""
+        if not self._flat:
+            return weights[:, :, 0].transpose(0, 2, 1, 3)
+        shape = (4, self._inner) if self._sums else (self._inner, 4)
+        by_gate = weights.reshape(*shape, 1, self._width)
+        return by_gate if self._sums else by_gate.swapaxes(0, 1)
 
     def of_z(self, z: np.ndarray) -> np.ndarray:
         """z as `matmul` takes it."""

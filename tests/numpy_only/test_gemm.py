@@ -74,9 +74,8 @@ def test_products_of_all_gates(kernels, batch, inner, width, flat, sums, dtype):
     product = Product(batch, inner, width, flat=flat, sums=sums)
     W = rng.normal(size=(4, inner, width)).astype(dtype)
     weights = product.new_weights(np.dtype(dtype))
-    for gate in range(4):
-        place = product.of_gate(weights, gate)
-        place[...] = W[gate].reshape(place.shape)
+    place = product.by_gate(weights)
+    place[...] = W.reshape(place.shape)
     assert weights.dtype == dtype
     assert weights.size == W.size
     z = rng.normal(size=(4, batch, inner) if sums else (batch, inner)).astype(dtype)
