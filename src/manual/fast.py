@@ -1,13 +1,15 @@
 """Loss and gradients of the whole model, by the arrangement of `fused.py`."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from lstm_spec import Batch, LossAndGrads, LossOnly, Params
-from lstm_spec.tree import tree_map
 from manual import cut, fused_batch
 from manual.fused_batch import Result
+from manual.fused_pass import Passed
+from manual.shared import arrays
 from manual.workspace import Workspace, prepare
 
 
@@ -18,10 +20,8 @@ def loss(params: Params, batch: Batch, workspace: Workspace | None = None) -> Lo
         InputError: parameters or batch are malformed; the message names the leaf or field.
         ChildProcessError: a process of the workspace's ended; the next pass starts another.
     """
-    work = prepare(params, batch, workspace)
-    counted = _counted(batch)
-    passed, _ = _everywhere(fused_batch.loss, params, batch, counted, work)
-    return LossOnly(_mean(passed.nats, counted, work), passed.final_state)
+    passed, _, mean = _everywhere(fused_batch.loss, params, batch, workspace)
+    return LossOnly(mean, passed.final_state)
 
 
 def loss_and_grads(
@@ -38,23 +38,32 @@ def loss_and_grads(
         InputError: parameters, batch or workspace are malformed or do not fit each other.
         ChildProcessError: a process of the workspace's ended; the next pass starts another.
     """
-    work = prepare(params, batch, workspace, real=True)
-    counted = _counted(batch)
-    passed, grads = _everywhere(fused_batch.loss_and_grads, params, batch, counted, work)
-    loss = _mean(passed.nats, counted, work)
-    return LossAndGrads(loss, grads, passed.dstate, passed.final_state)
+    function = fused_batch.loss_and_grads
+    passed, grads, mean = _everywhere(function, params, batch, workspace, real=True)
+    return LossAndGrads(mean, grads, passed.dstate, passed.final_state)
 
 
 def _everywhere(
-    function: Callable[..., Result], params: Params, batch: Batch, counted: int, work: Workspace
-) -> Result:
-    """A pass over the whole batch, in as many processes as the workspace has."""
-    team = work.team
+    function: Callable[..., Result],
+    params: Params,
+    batch: Batch,
+    workspace: Workspace | None,
+    *,
+    real: bool = False,
+) -> tuple[Passed, Any, np.floating]:
+    """A pass over the whole batch, in as many processes as the workspace has; the mean of nats."""
+    team = None if workspace is None else workspace.team
+    work = prepare(params, batch, workspace, real=real, values=team is None)
+    counted = _counted(batch)
     if team is None:
-        return function(params, batch, counted, work)
-    with team.asked(function, params, batch, counted) as answers:
-        mine = function(params, cut.columns(batch, team.columns[0]), counted, work.own)
-        return _together([mine, *answers()])
+        result = function(params, batch, counted, work)
+    else:
+        with team.asked(function, params, batch, counted) as answers:
+            prepare(params, batch, work, real=real)  # values too, while others compute
+            mine = function(params, cut.columns(batch, team.columns[0]), counted, work.own)
+            result = _together([mine, *answers()])
+    mean = work.config.numpy_dtype.type(result.passed.nats / counted)  # F9
+    return *result, mean
 
 
 def _together(results: list[Result]) -> Result:
@@ -63,14 +72,11 @@ def _together(results: list[Result]) -> Result:
     (_, grads), *others = results
     for _, its in others:
         if grads is not None:
-            tree_map(lambda mine, more: np.add(mine, more, out=mine), grads, its)
+            for mine, more in zip(arrays(grads), arrays(its), strict=True):
+                np.add(mine, more, mine)
     return Result(passed, grads)
 
 
 def _counted(batch: Batch) -> int:
     """N of F9."""
     return batch.tokens.size if batch.mask is None else int(np.count_nonzero(batch.mask))
-
-
-def _mean(nats: np.floating, counted: int, work: Workspace) -> np.floating:
-    return work.config.numpy_dtype.type(nats / counted)  # F9

@@ -21,7 +21,8 @@ from jaxtyping import Float
 
 from lstm_spec import Config, LayerParams
 from manual.by_token import add_by_token
-from manual.fused_tape import FusedLayer, looks_up, products
+from manual.fused_layer import FusedLayer
+from manual.products import Product, looks_up, products
 
 
 class FusedWeights:
@@ -32,10 +33,10 @@ class FusedWeights:
         rows: `(4, vocab, hidden)` for looking tokens up, bias included; or None.
     """
 
-    def __init__(self, config: Config, layer: int, batch: int) -> None:
-        dtype, flat = config.numpy_dtype, batch == 1
+    def __init__(self, config: Config, layer: int, batch: int, kind: type[Product]) -> None:
+        dtype = config.numpy_dtype
         hidden, inputs = config.hidden_size, config.input_size(layer)
-        into_a, into_dz = products(config, layer, batch, flat)
+        into_a, into_dz = products(config, layer, batch, kind)
         self.forward, self.backward = into_a.new_weights(dtype), into_dz.new_weights(dtype)
         self.rows = np.empty((4, inputs, hidden), dtype) if looks_up(config, layer) else None
         self._W, self._b = (
@@ -64,7 +65,7 @@ class FusedWeights:
         np.concatenate([p.W_g, p.W_f, p.W_i, p.W_o], out=self._W)
         np.concatenate([p.b_g, p.b_f, p.b_i, p.b_o], out=self._b)
         for place, values in self._places:
-            np.copyto(place, values)
+            place[...] = values
         if self.rows is not None:
             np.add(self.rows, self._b.reshape(4, 1, -1), self.rows)
         for scaled in self._halved:
@@ -111,24 +112,19 @@ def blocks(start: int, end: int, size: int) -> list[tuple[int, int]]:
 def backward_block(
     p: FusedWeights,
     steps: tuple[int, int],
-    dh_out: Float[np.ndarray, "steps batch hidden"],
+    dh_out: Float[np.ndarray, "steps _ _"],
     layer: FusedLayer,
-    dx: Float[np.ndarray, "steps batch inputs"] | None,
+    dx: Float[np.ndarray, "steps _ _"] | None,
 ) -> None:
     """B3–B8, B10 and B11 over a block of steps; leaves da where the gates were.
 
     `dh_out` is what reaches each h from outside the layer. `dx`, if wanted, receives
     the gradient by the inputs. dC_next for the block before is left in C's place.
     """
-    hidden, (start, end) = layer.hidden, steps
+    start, end = steps
     _local_derivatives(steps, layer)
     dC, dh, dz, parts = layer.dC, layer.dh, layer.dz, layer.dz_parts
-    product, W, out, dh_next = (
-        layer.backward_product.multiply,
-        p.backward,
-        layer.dz_out,
-        dz[:, :hidden],
-    )
+    product, W, out, dh_next = layer.backward_product.multiply, p.backward, layer.dz_out, layer.dz_h
     for j in reversed(range(end - start)):
         da, through_m, dC_next, multiples_of_dC, multiples_of_dh = layer.backward_steps[start + j]
         by_dC, by_dh = layer.local_steps[j]
@@ -140,7 +136,7 @@ def backward_block(
         if parts is not dz:
             np.add.reduce(parts, axis=0, out=dz)  # B10
         if dx is not None:
-            dx[j] = dz[:, hidden:]
+            dx[j] = layer.dz_x
 
 
 def _local_derivatives(steps: tuple[int, int], layer: FusedLayer) -> None:
@@ -150,10 +146,11 @@ def _local_derivatives(steps: tuple[int, int], layer: FusedLayer) -> None:
     o(1−m²) = o − h ⊙ m, i(1−g²) = i − (i ⊙ g) ⊙ g.
     """
     start, end = steps
-    given, local, h = layer.steps[start:end], layer.local[: end - start], layer.h[start:end]
+    given, local = layer.steps[start:end], layer.local[: end - start]
+    h = layer.turn(layer.h[start:end])
     both = layer.products[: end - start]
     np.multiply(given[:, 2:4], given[:, :2], both)
-    np.copyto(local[:, 0], given[:, 2])  # B11: f
+    local[:, 0] = given[:, 2]  # B11: f
     np.subtract(1, given[:, 2:5], local[:, 2:5])
     np.multiply(local[:, 2:4], both, local[:, 2:4])  # B8: C_prev ⊙ f(1−f); B7: g ⊙ i(1−i)
     np.multiply(both[:, 1], given[:, 1], local[:, 1])
@@ -167,17 +164,14 @@ def accumulate_block(
     steps: tuple[int, int], tokens: np.ndarray | None, layer: FusedLayer, first: bool
 ) -> None:
     """B9 for some steps: one product over them and their sequences, added up in `dW`."""
-    (start, end), hidden = steps, layer.hidden
-    gates, z = layer.gates[start:end], layer.z[start:end].reshape(-1, layer.z.shape[2])
-    da = layer.da[: 4 * z.shape[0] * hidden].reshape(4, -1, hidden)
-    np.copyto(da.reshape(4, end - start, -1, hidden), gates.transpose(1, 0, 2, 3))
-    np.matmul(da.transpose(0, 2, 1), z, out=layer.dW if first else layer.dW_block)  # B9
+    da, z = layer.columns_of_da(*steps), layer.rows_of_z(*steps)
+    np.matmul(da, z, out=layer.dW if first else layer.dW_block)  # B9
     if not first:
         np.add(layer.dW, layer.dW_block, out=layer.dW)
     if tokens is not None:
         if first:
             layer.by_token[...] = 0
-        add_by_token(da, tokens[start:end].ravel(), layer.by_token)  # B9
+        add_by_token(da.swapaxes(1, 2), tokens[slice(*steps)].ravel(), layer.by_token)  # B9
 
 
 def gradients(layer: FusedLayer) -> LayerParams:

@@ -15,7 +15,7 @@ from manual.fused import FusedWeights
 from manual.fused_readout import targets_of
 from manual.fused_tape import FusedTape
 
-States = Float[np.ndarray, "2 layers batch hidden"]
+States = Float[np.ndarray, "2 layers hidden batch"]
 
 
 class Passed(NamedTuple):
@@ -42,7 +42,7 @@ def forward(weights: list[FusedWeights], params: Params, batch: Batch, tape: Fus
         _forward(weights, tape.kept[0], segment, tape)
         for a, b in fused.blocks(0, end - start, top.wide):
             targets = targets_of(segment, a, b)
-            nats += tape.readout.block_loss(params.b_v, _rows(top.h[a:b]), targets)[0]
+            nats += tape.readout.block_loss(params.b_v, top.rows_of_h(a, b), targets)[0]
         _keep_state(tape, end - start, 0)
     return Passed(nats, tape.state(end - start))
 
@@ -68,8 +68,8 @@ def forward_and_backward(
         if number < last:
             _forward(weights, tape.kept[number], segment, tape)
         nats += _backward(weights, params, segment, weight, tape, first=number == last)
-    dh = np.array([layer.dz[:, : layer.hidden].T for layer in tape.layers])
-    return Passed(nats, final, State(dh, np.array([layer.dC.T for layer in tape.layers])))
+    dh = np.array([layer.turn(layer.dz_h) for layer in tape.layers])
+    return Passed(nats, final, State(dh, np.array([layer.turn(layer.dC) for layer in tape.layers])))
 
 
 def _segment(batch: Batch, tape: FusedTape, start: int, end: int) -> Batch:
@@ -82,23 +82,18 @@ def _keep_state(tape: FusedTape, steps: int, number: int) -> None:
         tape.kept[number, 0, k], tape.kept[number, 1, k] = layer.h[steps - 1], layer.C[steps]
 
 
-def _rows(h: np.ndarray) -> np.ndarray:
-    """A row for each step and sequence."""
-    return h.reshape(-1, h.shape[2])
-
-
 def _forward(weights: list[FusedWeights], state: States, batch: Batch, tape: FusedTape) -> None:
     """Every layer over a segment's steps, from the bottom upwards."""
     steps = len(batch.tokens)
     for k, layer in enumerate(tape.layers):
         if k > 0:
-            np.copyto(layer.x[:steps], tape.layers[k - 1].h[:steps])
+            layer.x[:steps] = tape.layers[k - 1].h[:steps]
             if batch.dropout is not None:
-                layer.x[:steps] *= batch.dropout[k - 1].transpose(0, 2, 1)
+                layer.x[:steps] *= batch.dropout[k - 1]
         elif not layer.looks_up:
-            layer.x[:steps] = layer.one_hot.take(batch.tokens, 0)
+            layer.x[:steps] = layer.one_hot.take(batch.tokens, 0).swapaxes(1, 2)
         tokens = batch.tokens if layer.looks_up else None
-        layer.z[0, :, : layer.hidden], layer.C[0] = state[0, k], state[1, k]
+        layer.h_before[...], layer.C[0] = state[0, k], state[1, k]
         fused.forward(weights[k], steps, tokens, layer)
 
 
@@ -106,8 +101,8 @@ def _begin_backward(batch: Batch, tape: FusedTape) -> None:
     """What reaches each layer's final h and C; zero without cotangents."""
     given = batch.cotangents or Cotangents()
     for k, layer in enumerate(tape.layers):
-        layer.dz[:, : layer.hidden] = 0 if given.last_h is None else given.last_h[k].T
-        layer.dC[...] = 0 if given.last_C is None else given.last_C[k].T
+        layer.turn(layer.dz_h)[...] = 0 if given.last_h is None else given.last_h[k]
+        layer.turn(layer.dC)[...] = 0 if given.last_C is None else given.last_C[k]
 
 
 def _backward(
@@ -126,17 +121,35 @@ def _backward(
     steps, top, nats = len(batch.tokens), len(tape.layers) - 1, params.b_v.dtype.type(0)
     for k in reversed(range(len(tape.layers))):
         layer = tape.layers[k]
-        layer.C[steps] = layer.dC
+        layer.C[steps] = layer.turn(layer.dC)
         for start, end in fused.blocks(0, steps, layer.wide):
             begins = first and end == steps
             if k == top:
-                h, dh = _rows(layer.h[start:end]), _rows(tape.dh[start:end])
-                targets, readout = targets_of(batch, start, end), tape.readout
-                nats += readout.block_backward(*params[1:], h, targets, weight, dh, first=begins)
+                nats += _through_readout(params, batch, (start, end), weight, tape, first=begins)
             _back_through(weights[k], batch, k, (start, end), tape)
             tokens = batch.tokens if layer.looks_up else None
             fused.accumulate_block((start, end), tokens, layer, first=begins)
-        layer.dC[...] = layer.C[0]
+        layer.turn(layer.dC)[...] = layer.C[0]
+    return nats
+
+
+def _through_readout(
+    params: Params,
+    batch: Batch,
+    steps: tuple[int, int],
+    weight: np.floating,
+    tape: FusedTape,
+    *,
+    first: bool,
+) -> np.floating:
+    """The readout over some steps; leaves in `tape.dh` what reaches h, and returns summed nats."""
+    h, dh, targets = (
+        tape.layers[-1].rows_of_h(*steps),
+        tape.rows_of_dh(*steps),
+        targets_of(batch, *steps),
+    )
+    nats = tape.readout.block_backward(*params[1:], h, targets, weight, dh, first=first)
+    tape.take_rows_of_dh(*steps)
     return nats
 
 
@@ -147,11 +160,11 @@ def _back_through(
     (start, end), layer = steps, tape.layers[k]
     dh = tape.dh[start:end]
     if batch.cotangents is not None and batch.cotangents.h is not None:
-        dh = dh + batch.cotangents.h[k, start:end].transpose(0, 2, 1)  # B3
+        dh = dh + layer.turn(batch.cotangents.h[k, start:end])  # B3
     dx = tape.dh[start:end] if k > 0 else None
     for a, b in fused.blocks(start, end, layer.block):
         part = slice(a - start, b - start)
         to_x = None if dx is None else dx[part]
         fused.backward_block(p, (a, b), dh[part], layer, to_x)
     if dx is not None and batch.dropout is not None:
-        dx *= batch.dropout[k - 1][start:end].transpose(0, 2, 1)  # B10
+        dx *= layer.turn(batch.dropout[k - 1][start:end])  # B10

@@ -76,8 +76,8 @@ class _Share:
         with self._lock:
             self._passes += 1
             if self._passes == 1:
-                self.available = blas_threads()
                 self._before = [library.num_threads for library in _blas().lib_controllers]
+                self.available = min(self._before, default=1)
                 _set_threads([max(1, self.available // number)] * len(self._before))
         try:
             yield

@@ -4,9 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 from lstm_spec import Batch, Config, InputError, Params, validate_batch, validate_params
-from manual import shared, threads
+from manual import products, shared, threads
 from manual.fused import FusedWeights
 from manual.fused_tape import FusedTape
+from manual.products import Product
 from manual.tape import Tape
 from manual.team import Team
 
@@ -79,16 +80,20 @@ class Workspace:
         return own
 
     @cached_property
+    def _kind(self) -> type[Product]:
+        return products.kind(self.config, self.batch)
+
+    @cached_property
     def fused(self) -> list[FusedTape]:
         """For the fast pass, one for each part of the batch."""
         parts = threads.parts(self.config.hidden_size, self.batch, self.threads)
-        flat = self.batch == 1
-        return [FusedTape(self.config, self.time, part, flat, self.keep_every) for part in parts]
+        return [FusedTape(self.config, self.time, p, self._kind, self.keep_every) for p in parts]
 
     @cached_property
     def weights(self) -> list[FusedWeights]:
         """For the fast pass, shared by its parts."""
-        return [FusedWeights(self.config, k, self.batch) for k in range(self.config.num_layers)]
+        layers = range(self.config.num_layers)
+        return [FusedWeights(self.config, k, self.batch, self._kind) for k in layers]
 
     @cached_property
     def pool(self) -> ThreadPoolExecutor | None:
@@ -98,15 +103,22 @@ class Workspace:
 
 
 def prepare(
-    params: Params, batch: Batch, workspace: Workspace | None, *, real: bool = False
+    params: Params,
+    batch: Batch,
+    workspace: Workspace | None,
+    *,
+    real: bool = False,
+    values: bool = True,
 ) -> Workspace:
     """Check what a pass is run on, and hand out memory for it.
+
+    Without `values`, shapes and dtypes only.
 
     Raises:
         InputError: parameters, batch or workspace are malformed or do not fit each other.
     """
-    config = validate_params(params, real=real)
-    validate_batch(batch, config)
+    config = validate_params(params, values=values, real=real)
+    validate_batch(batch, config, values=values)
     time, size = batch.tokens.shape
     if workspace is None:
         return Workspace(config, time, size)

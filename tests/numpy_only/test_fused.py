@@ -10,7 +10,8 @@ import manual
 from gradparity import compare
 from lstm_spec import Batch, InputError, config_of
 from lstm_spec.tree import leaves, tree_map
-from manual import fused_tape, model, threads
+from manual import fused_layer, model, products, threads
+from manual.products import ONE_HOT
 
 TIME, BATCH, HIDDEN = 7, 3, 5
 STEP = 4 * HIDDEN * BATCH * 8  # bytes that the gates of one step take
@@ -35,6 +36,13 @@ def workspace_for(params, batch, keep_every=None):
     return manual.Workspace(config_of(params), *batch.tokens.shape, keep_every=keep_every)
 
 
+@pytest.fixture(autouse=True, params=["columns", "pieces"])
+def arrangement(request, monkeypatch):
+    """Small models as they are, and as if they were large."""
+    if request.param == "pieces":
+        monkeypatch.setattr(products, "SMALL", 0)
+
+
 @pytest.fixture
 def parts(monkeypatch):
     """Cut every batch into this many parts, each on a thread of its own."""
@@ -47,11 +55,11 @@ def parts(monkeypatch):
     return cut
 
 
-@pytest.mark.parametrize("vocab", [7, fused_tape.ONE_HOT, fused_tape.ONE_HOT + 1, 47, 48])
+@pytest.mark.parametrize("vocab", [7, ONE_HOT, ONE_HOT + 1, 47, 48])
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("length", [1, 2, 3, 4, TIME])
 def test_blocks_of_any_length(monkeypatch, length, layers, vocab):
-    monkeypatch.setattr(fused_tape, "CACHE", length * STEP)
+    monkeypatch.setattr(fused_layer, "CACHE", length * STEP)
     params, batch = drawn(layers, vocab)
     workspace = workspace_for(params, batch)
     assert workspace.fused[0].layers[0].block <= length
@@ -62,9 +70,9 @@ def test_blocks_of_any_length(monkeypatch, length, layers, vocab):
 @pytest.mark.parametrize("rows", [1, 2 * BATCH, 4 * BATCH])
 def test_sums_over_some_steps_at_a_time(monkeypatch, rows, layers):
     """Several products for each gradient by weights, and the loss in as many parts."""
-    monkeypatch.setattr(fused_tape, "CACHE", STEP)
-    monkeypatch.setattr(fused_tape, "WIDE", rows)
-    monkeypatch.setattr(fused_tape, "has_small_kernels", lambda: False)
+    monkeypatch.setattr(fused_layer, "CACHE", STEP)
+    monkeypatch.setattr(fused_layer, "WIDE", rows)
+    monkeypatch.setattr(fused_layer, "has_small_kernels", lambda: False)
     params, batch = drawn(layers)
     workspace = workspace_for(params, batch)
     assert workspace.fused[0].layers[0].wide == max(1, rows // BATCH)
@@ -100,11 +108,11 @@ def test_logits_of_very_different_sizes(vocab):
 @pytest.mark.parametrize("keep_every", [1, 2, 3, 4, TIME - 1, TIME, TIME + 1])
 def test_states_kept_now_and_then(monkeypatch, keep_every, layers):
     """Segments that divide the sequence and that leave a rest, in blocks of two steps."""
-    monkeypatch.setattr(fused_tape, "CACHE", 2 * STEP)
+    monkeypatch.setattr(fused_layer, "CACHE", 2 * STEP)
     params, batch = drawn(layers)
     workspace = workspace_for(params, batch, keep_every)
     assert len(workspace.fused[0].segments) == -(-TIME // keep_every)
-    assert len(workspace.fused[0].layers[0].gates) == min(keep_every, TIME)
+    assert len(workspace.fused[0].layers[0].h) == min(keep_every, TIME)
     require_equal_to_literal(params, batch, workspace)
 
 
@@ -126,7 +134,7 @@ def test_one_cotangent_alone_in_parts_and_segments(parts, field):
     require_equal_to_literal(params, batch, workspace_for(params, batch, 3))
 
 
-@pytest.mark.parametrize("vocab", [7, fused_tape.ONE_HOT + 1])
+@pytest.mark.parametrize("vocab", [7, ONE_HOT + 1])
 @pytest.mark.parametrize("number", [2, 3])
 @pytest.mark.parametrize("keep_every", [None, 3])
 def test_parts_on_threads(parts, number, keep_every, vocab):

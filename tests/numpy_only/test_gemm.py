@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from manual import gemm, threads
-from manual.gemm import Product, matmul, piece_height, piece_width
+from manual.gemm import matmul, piece_height, piece_width
 
 
 @pytest.fixture(params=[True, False], ids=["small kernels", "none"])
@@ -60,37 +60,3 @@ def test_rows_in_pieces(kernels, rows, inner, width):
     out = np.full((rows, width), np.nan)
     matmul(z, W, out)
     np.testing.assert_allclose(out, z @ W, rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("sums", [True, False])
-@pytest.mark.parametrize(
-    ("batch", "inner", "width", "flat"),
-    [(1, 6, 5, True), (1, 6, 5, False), (3, 6, 5, False), (100, 200, 96, False),
-     (24, 900, 128, False)],
-)  # fmt: skip
-def test_products_of_all_gates(kernels, batch, inner, width, flat, sums, dtype):
-    rng = np.random.default_rng(1)
-    product = Product(batch, inner, width, flat=flat, sums=sums)
-    W = rng.normal(size=(4, inner, width)).astype(dtype)
-    weights = product.new_weights(np.dtype(dtype))
-    place = product.by_gate(weights)
-    place[...] = W.reshape(place.shape)
-    assert weights.dtype == dtype
-    assert weights.size == W.size
-    z = rng.normal(size=(4, batch, inner) if sums else (batch, inner)).astype(dtype)
-    out = np.full((batch, width) if flat and sums else (4, batch, width), np.nan, dtype)
-    product.multiply(product.of_z(z), weights, out=product.of_out(out))
-    expected = np.einsum("kbi,kiw->kbw" if sums else "bi,kiw->kbw", z, W)
-    tolerance = 1e-3 if dtype == np.float32 else 1e-10
-    np.testing.assert_allclose(
-        out, expected.sum(axis=0) if flat and sums else expected, rtol=tolerance, atol=tolerance
-    )
-    if batch == 24 and kernels:  # both cut
-        assert product.of_out(out).shape[1:3] == (2, 24 // piece_height(24, 900, 64))
-        assert piece_height(24, 900, 64) == 12
-
-
-def test_one_sequence_needs_one_product():
-    assert Product(1, 6, 5, flat=True, sums=False).multiply is np.dot
-    assert Product(2, 6, 5, flat=False, sums=False).multiply is np.matmul

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from lstm_spec import Config
-from manual import Workspace, fused_tape
-from manual.fused_tape import ONE_HOT, block_lengths, looks_up, products
+from manual import Workspace, fused_layer
+from manual.fused_layer import block_lengths
+from manual.products import ONE_HOT
 
 
 def arrays_of(thing):
@@ -40,22 +41,12 @@ def test_a_layers_memory(vocab):
     assert (top.from_x.size, top.by_token.size) == (0, 0)
     for layer in (bottom, top):
         assert len(layer.z) == time + 1
-        assert layer.da.size == 4 * layer.wide * batch * hidden
-        assert layer.h.shape == (time, batch, hidden)
+        assert layer.columns_of_da(0, 2).shape == (4, hidden, 2 * batch)
+        assert layer.rows_of_z(0, 2).shape == (2 * batch, layer.inner)
+        assert layer.h.shape == (time, hidden, batch)
 
 
-def test_small_vocabularies_are_multiplied():
-    assert not looks_up(Config(ONE_HOT, 6), 0)
-    assert looks_up(Config(ONE_HOT + 1, 6), 0)
-    assert not looks_up(Config(ONE_HOT + 1, 6, num_layers=2), 1)
-
-
-def test_one_sequence_takes_one_product_a_step():
-    for product in products(Config(300, 6), 0, 1, flat=True):
-        assert product.multiply is np.dot
-
-
-CACHE = fused_tape.CACHE
+CACHE = fused_layer.CACHE
 
 
 @pytest.mark.parametrize(
@@ -77,5 +68,5 @@ CACHE = fused_tape.CACHE
     ],
 )
 def test_lengths_of_blocks(monkeypatch, kernels, hidden, inner, time, batch, expected):
-    monkeypatch.setattr(fused_tape, "has_small_kernels", lambda: kernels)
+    monkeypatch.setattr(fused_layer, "has_small_kernels", lambda: kernels)
     assert block_lengths(Config(300, hidden, dtype="float32"), inner, time, batch) == expected
