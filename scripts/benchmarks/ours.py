@@ -41,7 +41,7 @@ class NumPyLiteral(NumPy):
 
 
 class JAXReference:
-    """The backend `jax`, under the jit that training puts around it."""
+    """The backend `jax`, under the jit that training puts around it; what the peers return."""
 
     backend = "jax"
 
@@ -51,7 +51,7 @@ class JAXReference:
         self._backend: Any = load_backend(self.backend)
         self._arguments = jax.tree.map(jax.numpy.asarray, case.draw(dtype))
         options = {"keep_every": keep_every} if keep_every else {}
-        self._step = jax.jit(lambda p, b: self._backend.loss_and_grads(p, b, **options))
+        self._step = jax.jit(lambda p, b: self._backend.loss_and_grads(p, b, **options)[:2])
         self._next = jax.jit(self._backend.step)
         self._compiled: Any = None
 
@@ -63,7 +63,8 @@ class JAXReference:
         """Loss and gradients."""
         import jax
 
-        return float(jax.block_until_ready((self._compiled or self._step)(*self._arguments)).loss)
+        loss, _ = jax.block_until_ready((self._compiled or self._step)(*self._arguments))
+        return float(loss)
 
     def sample(self, length: int) -> int:
         """Greedy sampling."""

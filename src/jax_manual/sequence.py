@@ -17,7 +17,7 @@ from lstm_spec import GATES, LayerAdjoints, LayerParams
 
 FEW = 16  # tokens up to which a vocabulary is multiplied before the loop, and not looked up in it
 ONE_HOT = 128  # vocabularies up to this size are multiplied in B9, larger ones added up by token
-SMALL = 256  # entries of h up to which the loop is unrolled
+SMALL = 256  # entries of h up to which operations are saved
 
 Rows = Float[Array, "batch hidden"]
 Steps = Float[Array, "time batch hidden"]
@@ -34,10 +34,11 @@ class Weights(NamedTuple):
 class Kept(NamedTuple):
     """What the backward pass needs of the forward pass; m is formed again.
 
-    The gates are four arrays: one array that both loops would cut into four is a third slower.
+    The gates are four arrays: one array that both loops cut into four is a third slower. Where they
+    are small (`_is_small`), it is quicker, since every array costs its own turn.
     """
 
-    gates: tuple[Steps, Steps, Steps, Steps]
+    gates: tuple[Steps, Steps, Steps, Steps] | Float[Array, "time batch 4*hidden"]
     C_prev: Steps
     h: Steps
 
@@ -68,10 +69,11 @@ def _forward(p: Weights, h: Rows, C: Rows, x: Any, taps: Any) -> tuple[tuple, tu
     def one_step(carry: tuple[Rows, Rows], x: Any) -> tuple[tuple, tuple]:
         h, C_prev = carry
         a = h @ W + (x if rows is None else rows[x])  # F1, F2
-        f, i, g, o = jnp.split(jnp.tanh(a) * scale + shift, 4, axis=1)  # F3
+        gates = jnp.tanh(a) * scale + shift  # F3
+        f, i, g, o = four = _four(gates)
         C = f * C_prev + i * g  # F4
         h = o * jnp.tanh(C)  # F5, F6
-        return (h, C), ((f, i, g, o), C_prev, h)
+        return (h, C), (gates if _is_small(h) else four, C_prev, h)
 
     (h_last, C_last), kept = jax.lax.scan(one_step, (h, C), from_x, unroll=_unroll(h))
     kept = Kept(*kept)
@@ -90,9 +92,19 @@ def _scale_and_shift(hidden: int, dtype: Any) -> tuple[Any, Any]:
     return scale, shift
 
 
+def _is_small(h: Rows) -> bool:
+    """Whether the number of operations counts for more than their size."""
+    return h.size <= SMALL
+
+
 def _unroll(h: Rows) -> int:
     """Steps that one turn of the loop takes: where they are small, the turn itself is dear."""
-    return 4 if h.size <= SMALL else 1
+    return 4 if _is_small(h) else 1
+
+
+def _four(gates: Any) -> Any:
+    """f, i, g, o, if they are not four already."""
+    return gates if isinstance(gates, tuple) else tuple(jnp.split(gates, 4, axis=-1))
 
 
 def _backward(residuals: tuple, cotangents: tuple) -> tuple:
@@ -101,7 +113,8 @@ def _backward(residuals: tuple, cotangents: tuple) -> tuple:
     dh_out, dh_last, dC_last = cotangents
 
     def one_step(carry: tuple[Rows, Rows], step: tuple) -> tuple[tuple, tuple]:
-        (dh_next, dC_next), ((f, i, g, o), C_prev, dh_out) = carry, step
+        (dh_next, dC_next), (gates, C_prev, dh_out) = carry, step
+        f, i, g, o = _four(gates)
         m = jnp.tanh(f * C_prev + i * g)  # F4, F5
         dh = dh_out + dh_next  # B3
         da_o = dh * m * o * (1 - o)  # B4
@@ -122,21 +135,25 @@ def _backward(residuals: tuple, cotangents: tuple) -> tuple:
 def _products(p: Weights, h_first: Rows, x: Any, kept: Kept, da: Any) -> tuple[Weights, Any]:
     """B9, each weight's gradient one product over all steps; and B10's dx, if there is one."""
     h_prev = jnp.concatenate([h_first[None], kept.h[:-1]])
+    vocab, rows = p.x.shape
+    if x.ndim == 2 and vocab <= FEW:
+        z = jnp.concatenate([h_prev, _dense(p, x)], axis=2)
+        dW_h, dW_x = jnp.split(jnp.einsum("tba,tbz->az", da, z), [h_prev.shape[2]], axis=1)  # B9
+        return Weights(dW_h, dW_x.T, dW_x.sum(1)), None  # a token at every step: they sum up to db
     dW_h = jnp.einsum("tba,tbh->ah", da, h_prev)  # B9
     if x.ndim == 3:
         dx = jnp.einsum("tba,ia->tbi", da, p.x)  # B10
         return Weights(dW_h, jnp.einsum("tbi,tba->ia", x, da), da.sum((0, 1))), dx  # B9
-    vocab, rows = p.x.shape
     if vocab <= ONE_HOT:
         dW_x = jnp.einsum("tbi,tba->ia", _dense(p, x), da)  # B9
     else:
         dW_x = jax.ops.segment_sum(da.reshape(-1, rows), x.ravel(), vocab)  # B9
-    return Weights(dW_h, dW_x, dW_x.sum(0)), None  # every step has one token, so db is their sum
+    return Weights(dW_h, dW_x, dW_x.sum(0)), None
 
 
 def _adjoints(p: Weights, kept: Kept, da: Any, dC: Any, dh: Any) -> LayerAdjoints:
     """The adjoints that the loop multiplied through, `(time, rows, batch)`."""
-    f, i, g, o = kept.gates
+    f, i, g, o = _four(kept.gates)
     m = jnp.tanh(f * kept.C_prev + i * g)
     da_f, da_i, da_g, da_o = jnp.split(da, 4, axis=2)
     dz = jnp.concatenate([da @ p.h, da @ p.x.T], axis=2)  # B10
