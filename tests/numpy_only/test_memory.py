@@ -52,19 +52,20 @@ CACHE = fused_layer.CACHE
 @pytest.mark.parametrize(
     ("kernels", "hidden", "inner", "time", "batch", "expected"),
     [
-        # 4·128·50·4 bytes a step: 10 steps in the cache. 8·16 rows are half of what sums want.
-        (False, 128, 128, 50, 50, (10, 10)),
-        (False, 128, 128, 50, 16, (25, 25)),
+        # 4·128·50·4 bytes a step: 5 steps in the cache, 1024 rows are 20.5 steps.
+        (False, 128, 128, 50, 50, (5, 25)),
+        (False, 128, 128, 50, 16, (13, 50)),
         (False, 128, 128, 50, 2, (50, 50)),
-        (False, 512, 512, 50, 16, (8, 16)),
+        (False, 512, 512, 50, 16, (4, 50)),
+        (False, 512, 512, 500, 16, (4, 64)),
         # 100³/(64·64) = 244 rows, no fewer than 128: 4 steps of 50.
         (True, 64, 64, 48, 50, (4, 4)),
         (True, 64, 64, 50, 128, (1, 1)),
         # 100³/(100·78) = 128 rows are just worth it, 100³/(100·79) = 126 are not.
         (True, 100, 78, 50, 20, (6, 6)),
-        (True, 100, 79, 50, 20, (25, 25)),
+        (True, 100, 79, 50, 20, (13, 50)),
         # A step has more rows than a small kernel takes.
-        (True, 64, 64, 50, 245, (4, 4)),
+        (True, 64, 64, 50, 245, (2, 6)),
     ],
 )
 def test_lengths_of_blocks(monkeypatch, kernels, hidden, inner, time, batch, expected):
