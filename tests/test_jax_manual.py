@@ -58,6 +58,17 @@ def test_vocabularies_multiplied_and_added_up_by_token(vocab):
     compare(load_backend("jax-manual").loss_and_grads(params, batch), expected)
 
 
+@pytest.mark.parametrize("size", [0, 10**6])
+@pytest.mark.parametrize("vocab", [sequence.FEW, sequence.FEW + 1])
+def test_gates_in_four_arrays_and_in_one(monkeypatch, vocab, size):
+    monkeypatch.setattr(sequence, "SMALL", size)
+    jax.clear_caches()
+    params, batch = draw_params(layers=2, vocab=vocab), draw_batch(layers=2, vocab=vocab)
+    found = load_backend("jax-manual").adjoints(params, batch)
+    jax.clear_caches()
+    compare(found, load_backend("jax").adjoints(params, batch))
+
+
 @pytest.mark.parametrize("keep_every", [1, 2, 3, 6, 7, 100])
 @pytest.mark.parametrize("layers", [1, 2])
 def test_states_kept_now_and_then_give_the_same_gradients(keep_every, layers):

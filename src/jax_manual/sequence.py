@@ -75,7 +75,7 @@ def _forward(p: Weights, h: Rows, C: Rows, x: Any, taps: Any) -> tuple[tuple, tu
         h = o * jnp.tanh(C)  # F5, F6
         return (h, C), (gates if _is_small(h) else four, C_prev, h)
 
-    (h_last, C_last), kept = jax.lax.scan(one_step, (h, C), from_x, unroll=_unroll(h))
+    (h_last, C_last), kept = jax.lax.scan(one_step, (h, C), from_x)
     kept = Kept(*kept)
     return (kept.h, h_last, C_last), (p, h, x, kept, taps)
 
@@ -95,11 +95,6 @@ def _scale_and_shift(hidden: int, dtype: Any) -> tuple[Any, Any]:
 def _is_small(h: Rows) -> bool:
     """Whether the number of operations counts for more than their size."""
     return h.size <= SMALL
-
-
-def _unroll(h: Rows) -> int:
-    """Steps that one turn of the loop takes: where they are small, the turn itself is dear."""
-    return 4 if _is_small(h) else 1
 
 
 def _four(gates: Any) -> Any:
@@ -126,8 +121,7 @@ def _backward(residuals: tuple, cotangents: tuple) -> tuple:
         return (da @ p.h, dC * f), (da, None if taps is None else (dC, dh))  # B10, B11
 
     steps = kept.gates, kept.C_prev, dh_out
-    start, turns = (dh_last, dC_last), _unroll(h_first)
-    dstate, (da, local) = jax.lax.scan(one_step, start, steps, reverse=True, unroll=turns)
+    dstate, (da, local) = jax.lax.scan(one_step, (dh_last, dC_last), steps, reverse=True)
     dp, dx = _products(p, h_first, x, kept, da)
     return dp, *dstate, dx, None if taps is None else _adjoints(p, kept, da, *local)
 
