@@ -71,3 +71,20 @@ def test_every_contender_computes_the_same_loss(name):
     done = benchmark(*arguments)
     assert done.returncode == 0, done.stderr
     assert name.replace("jax-", "").replace("numpy-", "").replace("-", " ") in done.stdout
+
+
+def test_arrangements_are_measured_against_each_other():
+    environment = os.environ | {"NO_COLOR": "1", "COLUMNS": "80"}
+    command = [sys.executable, str(SCRIPT.with_name("arrangements.py")), "--rounds", "1"]
+    done = subprocess.run(
+        [*command, "--cases", "3x4x5x4"], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
+    for title in ("in pieces", "a column each", "before", "several", "3x4x5x4"):
+        assert title in done.stdout
+    refused = subprocess.run(
+        [*command, "--cases", "3x4"], capture_output=True, text=True, env=environment
+    )
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("arrangements.py: --case: got '3x4'")

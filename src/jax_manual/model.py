@@ -22,18 +22,12 @@ from lstm_spec import (
     validate_batch,
     validate_params,
 )
-from lstm_spec.checks import require_array
 
 
 def _check(params: Params, batch: Batch, keep_every: int | None = None, *, values: bool) -> None:
     validate_batch(batch, validate_params(params, values=values, real=True), values=values)
     if keep_every is not None and keep_every < 1:
         raise InputError(f"keep_every: got {keep_every}, expected 1 or more")
-
-
-def _check_step(params: Params, tokens: Any, state: State | None = None, *, values: bool) -> None:
-    require_array("tokens", tokens)
-    _check(params, Batch(tokens[None], tokens[None], initial_state=state), values=values)
 
 
 class Window(NamedTuple):
@@ -140,20 +134,3 @@ def adjoints(params: Params, batch: Batch) -> LossAndGrads:
     differentiate = jax.value_and_grad(_objective, argnums=(0, 1, 2), has_aux=True)
     (_, aux), (grads, dstate, dtaps) = differentiate(params, state, taps, batch)
     return LossAndGrads(aux.loss, grads, dstate, aux.final_state, dtaps)
-
-
-@validated(_check_step)
-@jax.jit
-def step(
-    params: Params, tokens: Integer[Array, " batch"], state: State | None = None
-) -> tuple[Float[Array, "vocab batch"], State]:
-    """One step for sampling: logits after reading one token a sequence, and the new state.
-
-    Raises:
-        InputError: a token or the state does not fit the parameters.
-    """
-    state = state or zero_state(params.layers, len(tokens))
-    taps = (None,) * len(params.layers)
-    ids = tokens.astype(jnp.int32)[None]
-    outputs, final = stack.forward(params.layers, ids, state, None, taps)
-    return readout.logits(params.W_v, params.b_v, outputs[-1][0]).T, final
