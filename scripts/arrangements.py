@@ -120,7 +120,7 @@ def columns(options: Options) -> Table:
 def blocks(options: Options) -> Table:
     """`fused_layer.block_lengths`."""
     table = _table("Blocks of 1 MiB and 256 rows, and as they are now, ms", "case")
-    for name in options.cases:
+    for name in options.cases:  # where small kernels sum (minibatch), rows are theirs, not these
         large = a_pass(Case.of(name), layer__CACHE=2**20, layer__WIDE=256)
         _add(table, name, milliseconds([large, a_pass(Case.of(name))], options.rounds))
     return _heads(table, "before", "now")

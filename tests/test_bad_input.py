@@ -153,6 +153,18 @@ def test_vjps(what, backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_no_batch(backend):
+    with pytest.raises(InputError, match=r"batch: got tuple, expected Batch\(tokens, targets"):
+        load_backend(backend).loss(PARAMS, tuple(BATCH))
+
+
+def test_a_masked_array_that_hides_a_nan():
+    hidden = np.ma.masked_array(changed(PARAMS.b_v, 0, np.nan), mask=True)
+    with pytest.raises(InputError, match=r"b_v: got .* at \(0,\), expected finite numbers"):
+        load_backend("numpy").loss(PARAMS._replace(b_v=hidden), BATCH)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_step(backend):
     with pytest.raises(InputError, match="tokens: got token 9 at time 0, sequence 0"):
         load_backend(backend).step(PARAMS, np.array([9, 0, 0]), STATE)

@@ -196,3 +196,26 @@ def _descend(params, grads, rate=0.5):
     from lstm_spec.tree import tree_map
 
     return tree_map(lambda p, g: np.asarray(p - rate * g), params, grads)
+
+
+@pytest.mark.parametrize("processes", [False, True])
+@pytest.mark.parametrize("module", ["manual", "manual.model"])
+def test_numpy_takes_jax_arrays(monkeypatch, module, processes):
+    """Operations in place on a NumPy array give way to a JAX array beside it."""
+    import importlib
+
+    import jax
+
+    import manual
+    from lstm_spec import config_of
+    from manual import threads
+
+    for name, value in (("NARROW", 1), ("ENOUGH_PASS", 1), ("blas_threads", lambda: 2)):
+        monkeypatch.setattr(threads, name, value)
+    params, batch = draw_params(layers=2), draw_batch(layers=2)
+    assert not any(part is None for part in batch)
+    expected = load_backend("jax").loss_and_grads(params, batch)
+    workspace = manual.Workspace(config_of(params), *batch.tokens.shape, processes=processes)
+    subject = importlib.import_module(module)
+    arrays = jax.tree.map(jax.numpy.asarray, (params, batch))
+    compare(subject.loss_and_grads(*arrays, workspace), expected)

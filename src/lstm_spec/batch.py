@@ -69,6 +69,8 @@ def validate_batch(batch: Batch, config: Config, *, values: bool = True) -> None
     Raises:
         InputError: names the field and, for a value, where it stands.
     """
+    if not isinstance(batch, Batch):
+        raise InputError(f"batch: got {type(batch).__name__}, expected Batch(tokens, targets, …)")
     shape = tuple(require_array("tokens", batch.tokens).shape)
     if len(shape) != 2:
         raise InputError(f"tokens: got shape {shape}, expected (time, batch)")

@@ -32,7 +32,7 @@ def require_floats(
         if array.dtype != dtype:
             raise InputError(f"{name}: got dtype {array.dtype}, expected {dtype}")
     if values and not all_finite(array):
-        index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(np.asarray(array)))[0])
         raise InputError(f"{name}: got {array[index]} at {index}, expected finite numbers")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from lstm_spec import Batch, LossAndGrads, LossOnly, Params
+from lstm_spec.tree import tree_map
 from manual import cut, fused_batch
 from manual.fused_batch import Result
 from manual.fused_pass import Passed
@@ -54,6 +55,7 @@ def _everywhere(
     """A pass over the whole batch, in as many processes as the workspace has; the mean of nats."""
     team = None if workspace is None else workspace.team
     work = prepare(params, batch, workspace, real=real, values=team is None)
+    batch = tree_map(np.asarray, batch)
     counted = _counted(batch)
     if team is None:
         result = function(params, batch, counted, work)

@@ -9,11 +9,12 @@ What is different, and why (docs/performance.md has the measurements):
 - A token's row of weights is looked up, or, in a small vocabulary, multiplied as a one-hot part
   of z. The bias rides along. Its gradient is a sum by token.
 - The local derivatives do not depend on what comes from later steps. They are formed for a
-  block of steps at once, which leaves four operations and one product in the loop. Adjoints
-  overwrite the gates they belong to.
+  block of steps at once, which leaves four operations and one product in the loop, whose parts
+  may have to be added up. Adjoints overwrite the gates they belong to.
 - dW is one product for some blocks, while they are still in the cache; so are the readout and
   its loss.
-- Arrays are batch-major, and the loop's products are cut into small pieces (`gemm.py`).
+- Arrays are batch-major and the loop's products are cut into small pieces, or, for small models,
+  neither (`products.py`).
 """
 
 import numpy as np

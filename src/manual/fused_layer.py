@@ -140,11 +140,12 @@ class FusedLayer:
 
     def _rows(self, columns: Float[np.ndarray, "time features batch"]) -> np.ndarray:
         """Every column as a row; a copy, if matrices are turned."""
-        steps = columns.swapaxes(1, 2)
-        rows = self._copied[: steps.size].reshape(steps.shape) if self.turned else steps
-        if self.turned:
-            rows[...] = steps
-        return rows.reshape(-1, steps.shape[2])
+        rows = columns.swapaxes(1, 2)
+        if not self.turned:
+            return rows.reshape(-1, rows.shape[2])
+        copied = self._copied[: rows.size].reshape(rows.shape)
+        copied[...] = rows
+        return copied.reshape(-1, rows.shape[2])
 
     def columns_of_da(self, start: int, end: int) -> Float[np.ndarray, "4 hidden n"]:
         """What a backward pass left at the gates, a column for each step and sequence; a copy."""

@@ -47,10 +47,6 @@ class Product:
 
     def __init__(self, batch: int, inner: int, width: int, *, sums: bool) -> None:
         self._inner, self._width, self._sums = inner, width, sums
-        self._cut(batch)
-
-    def _cut(self, batch: int) -> None:
-        """Choose the pieces."""
 
     def new_weights(self, dtype: np.dtype) -> Array:
         """Memory for the four gates' weights, in this product's order."""
@@ -75,9 +71,10 @@ class Pieces(Product):
     adds_up = False
     multiply = staticmethod(np.matmul)
 
-    def _cut(self, batch: int) -> None:
-        self._columns = piece_width(self._width)
-        self._rows = piece_height(batch, self._inner, self._columns)
+    def __init__(self, batch: int, inner: int, width: int, *, sums: bool) -> None:
+        super().__init__(batch, inner, width, sums=sums)
+        self._columns = piece_width(width)
+        self._rows = piece_height(batch, inner, self._columns)
 
     def new_weights(self, dtype: np.dtype) -> Array:
         """For `(4, pieces, 1, inner, columns of a piece)`."""

@@ -83,7 +83,7 @@ def copy(source: tuple, place: tuple) -> None:
 
 
 def arrays(tree: Any) -> list[Any]:
-    """The leaves of nested tuples; `iter_leaves` takes ten times as long to name them too."""
-    if not isinstance(tree, tuple):
+    """The leaves of a tree; `iter_leaves` takes ten times as long to name them too."""
+    if not isinstance(tree, (tuple, list)):
         return [tree]
     return [leaf for part in tree for leaf in arrays(part)]

@@ -26,7 +26,8 @@ class Workspace:
         processes: compute parts of a batch in processes of their own (`team.py`), where that is
             quicker, from some five million multiplications a pass on, and where the system has
             them to give (Linux). They start with the first pass, in a fifth of a second, and end
-            with this object. Sums are formed in another order than without.
+            with this object, or with a pass that fails: the next one starts others. Sums are
+            formed in another order than without.
 
     Attributes:
         threads: of BLAS, among which passes divide their work.

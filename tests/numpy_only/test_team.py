@@ -392,3 +392,11 @@ def test_a_member_tells_of_warnings_and_errors():
         assert found[0] == messages * len(found[0])
         assert bool(found[0]) == bool(messages)
         assert type(found[1]) is error
+
+
+def test_layers_may_be_a_list(parts):
+    parts(2)
+    params, batch = drawn(2)
+    listed = params._replace(layers=list(params.layers))
+    found = manual.loss_and_grads(listed, batch, workspace_for(params))
+    compare(found, model.loss_and_grads(params, batch))
