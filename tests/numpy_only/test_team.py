@@ -14,7 +14,7 @@ from drawing import draw_batch, draw_params
 
 import manual
 from gradparity import compare
-from lstm_spec import Batch, Config, State, config_of
+from lstm_spec import Batch, Config, InputError, State, config_of
 from lstm_spec.tree import leaves, tree_map
 from manual import cut, fused_batch, member, model, shared, team, threads
 
@@ -400,3 +400,25 @@ def test_layers_may_be_a_list(parts):
     listed = params._replace(layers=list(params.layers))
     found = manual.loss_and_grads(listed, batch, workspace_for(params))
     compare(found, model.loss_and_grads(params, batch))
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("function", [manual.loss, manual.loss_and_grads])
+def test_values_are_checked_with_processes_too(parts, function, number):
+    """While the others compute; what they find, or fail with, is nobody's."""
+    parts(number)
+    params, batch = drawn()
+    workspace = workspace_for(params)
+    b_v = np.full_like(params.b_v, np.nan)
+    bad = [
+        (params._replace(b_v=b_v), batch, "b_v: got nan"),
+        (params, batch._replace(tokens=np.full_like(batch.tokens, 7)), "tokens: got token 7"),
+        (params, batch._replace(mask=np.zeros_like(batch.mask)), "mask: sequence 0 is masked"),
+    ]
+    for its_params, its_batch, message in bad:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(InputError, match=message):
+                function(its_params, its_batch, workspace)
+        expected = model.loss_and_grads(params, batch)
+        compare(manual.loss_and_grads(params, batch, workspace), expected)
