@@ -40,10 +40,8 @@ class FusedWeights:
         into_a, into_dz = products(config, layer, batch, kind)
         self.forward, self.backward = into_a.new_weights(dtype), into_dz.new_weights(dtype)
         self.rows = np.empty((4, inputs, hidden), dtype) if looks_up(config, layer) else None
-        self._W, self._b = (
-            np.empty((4 * hidden, hidden + inputs), dtype),
-            np.empty(4 * hidden, dtype),
-        )
+        self._W = np.empty((4 * hidden, hidden + inputs), dtype)
+        self._b = np.empty(4 * hidden, dtype)
         self._half = np.array(0.5, dtype)
         a, dz = into_a.by_gate(self.forward), into_dz.by_gate(self.backward)
         self._places = self._all_places(a, dz)
