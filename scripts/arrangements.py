@@ -13,6 +13,7 @@ from unittest.mock import patch
 import numpy as np
 import tyro
 from benchmarks.cases import Case
+from benchmarks.report import new_table, put
 from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
@@ -43,6 +44,7 @@ class Options:
 
 
 COLUMNS = ("20x16x50x4", "20x8x50x4", "20x4x50x4", "20x64x50x4", "30x16x20x3", "20x8x96x4")
+FASTER = "times as fast"
 PIECES = ((128, 25), (256, 16), (512, 32), (1024, 64))
 
 
@@ -101,52 +103,44 @@ def a_product(hidden: int, batch: int, *, pieces: bool) -> Callable[[], Any]:
 
 
 def pieces(options: Options) -> Table:
-    """`gemm.py`."""
-    table = _table("Forward product of a step, GFLOP/s of a core", "hidden, batch")
+    """A step's product in one call for each gate, and in small pieces: `gemm.py`."""
+    heads = "hidden, batch", "one call", "in pieces", FASTER
+    table = new_table("Forward product of a step, GFLOP/s of a core", *heads)
     for hidden, batch in PIECES:
         variants = [a_product(hidden, batch, pieces=cut) for cut in (False, True)]
         operations = 8 * hidden * hidden * batch
         rates = [operations / ms / 1e6 for ms in milliseconds(variants, options.rounds)]
         table.add_row(f"{hidden}, {batch}", *(f"{rate:.0f}" for rate in rates), _ratio(rates[::-1]))
-    return _heads(table, "one call", "in pieces")
-
-
-def columns(options: Options) -> Table:
-    """`products.Columns`."""
-    table = _table("A pass of a small model, ms (time x batch x hidden x vocabulary)", "case")
-    for name in COLUMNS:
-        variants = [a_pass(Case.of(name), products__SMALL=0), a_pass(Case.of(name))]
-        _add(table, name, milliseconds(variants, options.rounds))
-    return _heads(table, "a row each", "a column each")
-
-
-def blocks(options: Options) -> Table:
-    """`fused_layer.block_lengths`."""
-    table = _table("Blocks of 1 MiB and 256 rows, and as they are now, ms", "case")
-    for name in options.cases:  # where small kernels sum (minibatch), rows are theirs, not these
-        large = a_pass(Case.of(name), layer__CACHE=2**20, layer__WIDE=256)
-        _add(table, name, milliseconds([large, a_pass(Case.of(name))], options.rounds))
-    return _heads(table, "before", "now")
-
-
-def processes(options: Options) -> Table:
-    """`team.py`."""
-    table = _table("One process, threads where they pay; and several, ms", "case")
-    for name in options.cases:
-        variants = [a_pass(Case.of(name), processes=several) for several in (False, True)]
-        _add(table, name, milliseconds(variants, options.rounds))
-    return _heads(table, "one", "several")
-
-
-def _table(title: str, first: str) -> Table:
-    table = Table(title=title, box=None, pad_edge=False)
-    table.add_column(first)
     return table
 
 
-def _heads(table: Table, *names: str) -> Table:
-    for column, name in zip(table.columns[1:], [*names, "times as fast"], strict=True):
-        column.header, column.justify = name, "right"
+def columns(options: Options) -> Table:
+    """Small models batch-major, and the other way round: `products.py`."""
+    heads = "case", "a row each", "a column each", FASTER
+    table = new_table("A pass of a small model, ms (time x batch x hidden x vocabulary)", *heads)
+    for name in COLUMNS:
+        variants = [a_pass(Case.of(name), products__SMALL=0), a_pass(Case.of(name))]
+        _add(table, name, milliseconds(variants, options.rounds))
+    return table
+
+
+def blocks(options: Options) -> Table:
+    """Longer and shorter blocks of steps: `fused_layer.block_lengths`."""
+    heads = "case", "before", "now", FASTER
+    table = new_table("Blocks of 1 MiB and 256 rows, and as they are now, ms", *heads)
+    for name in options.cases:  # where small kernels sum (minibatch), rows are theirs, not these
+        large = a_pass(Case.of(name), layer__CACHE=2**20, layer__WIDE=256)
+        _add(table, name, milliseconds([large, a_pass(Case.of(name))], options.rounds))
+    return table
+
+
+def processes(options: Options) -> Table:
+    """A batch in one process, and in several: `team.py`."""
+    heads = "case", "one", "several", FASTER
+    table = new_table("One process, threads where they pay; and several, ms", *heads)
+    for name in options.cases:
+        variants = [a_pass(Case.of(name), processes=several) for several in (False, True)]
+        _add(table, name, milliseconds(variants, options.rounds))
     return table
 
 
@@ -169,14 +163,8 @@ def main() -> None:
     console = Console()
     with threadpool_limits(1, "blas"):
         for measured in (pieces, columns, blocks):
-            _show(console, measured(options))
-    _show(console, processes(options))
-
-
-def _show(console: Console, table: Table) -> None:
-    title, table.title = table.title, None  # else it wraps at the table's width
-    console.print(title, style="bold")
-    console.print(table, "")
+            put(console, measured(options))
+    put(console, processes(options))
 
 
 if __name__ == "__main__":

@@ -25,12 +25,18 @@ def show(console: Console, results: dict[str, Any]) -> None:
     }
     for kind, maker in makers.items():
         for table in maker(results[kind]) if results.get(kind) else ():
-            title, table.title = table.title, None  # else it wraps at the table's width
-            console.print(title, style="bold")
-            console.print(table, "")
+            put(console, table)
 
 
-def _table(title: str, *columns: str) -> Table:
+def put(console: Console, table: Table) -> None:
+    """Print a table under its title."""
+    title, table.title = table.title, None  # else it wraps at the table's width
+    console.print(title, style="bold")
+    console.print(table, "")
+
+
+def new_table(title: str, *columns: str) -> Table:
+    """A table whose columns but the first are numbers."""
     table = Table(title=title, box=None, pad_edge=False)
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left", no_wrap=True)
@@ -47,12 +53,12 @@ def _heads(names: Iterable[str]) -> list[str]:
 
 def _steps(results: list[dict]) -> list[Table]:
     names = _names(results, "seconds")
-    times = _table("Training step, milliseconds", "case", *_heads(names), "limit")
+    times = new_table("Training step, milliseconds", "case", *_heads(names), "limit")
     for result in results:
         found = result["seconds"]
         cells = [_milliseconds(found[name]) for name in names]
         times.add_row(result["case"]["name"], *cells, _milliseconds(result["limit_seconds"]))
-    limits = _table("Share of the GEMM limit", "case", *_heads(names), "GFLOP/s")
+    limits = new_table("Share of the GEMM limit", "case", *_heads(names), "GFLOP/s")
     for result in results:
         cells = [f"{result['limit_seconds'] / result['seconds'][name]:.2f}" for name in names]
         limits.add_row(result["case"]["name"], *cells, f"{result['gemm_rate'] / 1e9:.0f}")
@@ -65,7 +71,7 @@ def _steps(results: list[dict]) -> list[Table]:
 def _ratios(results: list[dict], ours: str, others: list[str]) -> Table:
     """How many times as fast as each of the others, and the geometric mean over the cases."""
     others = [name for name in others if name != ours and name in results[0]["seconds"]]
-    table = _table(f"{ours}: times as fast as", "case", *_heads(others))
+    table = new_table(f"{ours}: times as fast as", "case", *_heads(others))
     columns: dict[str, list[float]] = {name: [] for name in others}
     for result in results:
         found = result["seconds"]
@@ -80,7 +86,7 @@ def _ratios(results: list[dict], ours: str, others: list[str]) -> Table:
 
 def _samples(results: list[dict]) -> list[Table]:
     names = _names(results, "tokens_per_second")
-    table = _table("Sampling one sequence, tokens per second", "case", *_heads(names))
+    table = new_table("Sampling one sequence, tokens per second", "case", *_heads(names))
     for result in results:
         cells = (f"{result['tokens_per_second'][name]:,.0f}" for name in names)
         table.add_row(result["case"]["name"], *cells)
@@ -89,7 +95,7 @@ def _samples(results: list[dict]) -> list[Table]:
 
 def _peaks(results: list[dict]) -> list[Table]:
     names = _names(results, "bytes")
-    table = _table("Memory that a training step adds, MiB", "case", *_heads(names))
+    table = new_table("Memory that a training step adds, MiB", "case", *_heads(names))
     for result in results:
         cells = (_mebibytes(result["bytes"][name]) for name in names)
         table.add_row(result["case"]["name"], *cells)
@@ -98,14 +104,14 @@ def _peaks(results: list[dict]) -> list[Table]:
 
 def _cold(result: dict) -> list[Table]:
     names = _names([result], "seconds")
-    table = _table("From cold start to the first gradient, seconds", "case", *_heads(names))
+    table = new_table("From cold start to the first gradient, seconds", "case", *_heads(names))
     table.add_row("notebook", *(f"{result['seconds'][name]:.2f}" for name in names))
     return [table]
 
 
 def _long(result: dict) -> list[Table]:
     case, found = result["case"], []
-    table = _table(
+    table = new_table(
         f"Memory and time of a training step, {case['name']}", "states kept", "MiB", "seconds",
         "memory ×", "time ×",
     )  # fmt: skip
@@ -121,7 +127,7 @@ def _scaling(result: dict) -> list[Table]:
     tables = []
     for axis, curve in result["curves"].items():
         names = [name for name in CONTENDERS if name in curve["seconds"]]
-        table = _table(f"Training step over {axis}, milliseconds", axis, *_heads(names))
+        table = new_table(f"Training step over {axis}, milliseconds", axis, *_heads(names))
         for number, size in enumerate(curve["sizes"]):
             cells = (_milliseconds(curve["seconds"][name][number]) for name in names)
             table.add_row(str(size), *cells)
@@ -130,7 +136,7 @@ def _scaling(result: dict) -> list[Table]:
 
 
 def _verdicts(result: dict) -> list[Table]:
-    table = _table("A verdict on the notebook's model, cold start included", "by", "seconds")
+    table = new_table("A verdict on the notebook's model, cold start included", "by", "seconds")
     for name, seconds in result["seconds"].items():
         table.add_row(name, f"{seconds:.2f}")
     return [table]

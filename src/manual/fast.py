@@ -55,7 +55,7 @@ def _everywhere(
     """A pass over the whole batch, in as many processes as the workspace has; the mean of nats."""
     team = None if workspace is None else workspace.team
     work = prepare(params, batch, workspace, real=real, values=team is None)
-    batch = tree_map(np.asarray, batch)
+    batch = tree_map(np.asarray, batch)  # `a *= b` makes a new array if b is one of JAX
     counted = _counted(batch)
     if team is None:
         result = function(params, batch, counted, work)

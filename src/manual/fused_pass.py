@@ -143,11 +143,8 @@ def _through_readout(
     first: bool,
 ) -> np.floating:
     """The readout over some steps; leaves in `tape.dh` what reaches h, and returns summed nats."""
-    h, dh, targets = (
-        tape.layers[-1].rows_of_h(*steps),
-        tape.rows_of_dh(*steps),
-        targets_of(batch, *steps),
-    )
+    h, dh = tape.layers[-1].rows_of_h(*steps), tape.rows_of_dh(*steps)
+    targets = targets_of(batch, *steps)
     nats = tape.readout.block_backward(*params[1:], h, targets, weight, dh, first=first)
     tape.take_rows_of_dh(*steps)
     return nats
