@@ -1,0 +1,184 @@
+"""What the rewritten source calls: values pass through it, and calls are made by it."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from gradparity.record.frontend import session
+from gradparity.record.frontend.array import FUNCTIONS, Recorded, holds_recorded, plain, recorded, wrap
+from gradparity.record.frontend.creates import REPLACED
+from gradparity.record.frontend.libraries import handler_of
+from gradparity.record.frontend.source import NAME, Program
+from gradparity.record.graph import Operation, Place, Provenance
+
+IDENTITY = Operation("=", lambda: lambda x: x, "identity", elementwise=True)
+TAKES_FUNCTIONS = frozenset({"map", "filter", "partial", "reduce"})
+
+
+@dataclass(slots=True)
+class Seen:
+    """A value at a slot.
+
+    Attributes:
+        slot: its number.
+        turn: how often the slot had been executed before.
+        part: which element of a tuple it is; 0 for what is no tuple.
+        provenance: of the value as it was then.
+        chain: the places that were being executed, innermost first.
+        span: the addresses of the value's memory.
+        size: of the pool then.
+    """
+
+    slot: int
+    turn: int
+    part: int
+    provenance: Provenance
+    chain: tuple[Place, ...]
+    span: tuple[int, int]
+    size: int
+
+
+@dataclass
+class Hooks:
+    """Watches one run of a subject; this one only lets values pass.
+
+    Attributes:
+        program: the rewritten source.
+        files: the subject's files.
+    """
+
+    program: Program
+    files: frozenset[str]
+    keep: list[bool] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.keep = [True] * len(self.program.slots)
+
+    def call(self, function: Callable, *arguments: Any, **options: Any) -> Any:
+        """Call a function of anybody's."""
+        return function(*arguments, **options)
+
+    def s(self, number: int, value: Any) -> Any:
+        """A slot's value."""
+        return value
+
+    def e(self, number: int) -> Any:
+        """A slot's value, to be evaluated here, in its frame."""
+        return self.evaluated(number, sys._getframe(1))
+
+    def after(self, number: int, value: Any) -> None:
+        """What an assignment in place has made."""
+
+    def evaluated(self, number: int, frame: FrameType) -> Any:
+        """The slot's own expression."""
+        code = self.program.slots[number].code
+        assert code is not None
+        return eval(code, frame.f_globals | frame.f_locals)
+
+
+@dataclass
+class Recorder(Hooks):
+    """Records one run.
+
+    Attributes:
+        minted: numbers of slots whose values become numbers of their own, so that the gradient
+            by the value alone can be asked for.
+        seen: every real array or number at a slot, in order.
+        alive: what keeps the memory of seen values from being used again.
+    """
+
+    minted: frozenset[int] = frozenset()
+    chains: bool = False
+    seen: list[Seen] = field(default_factory=list)
+    alive: list[Any] = field(default_factory=list)
+    turns: dict[int, int] = field(default_factory=dict)
+
+    def call(self, function: Callable, *arguments: Any, **options: Any) -> Any:
+        """Call, with what makes arrays replaced by what records."""
+        try:
+            own = REPLACED.get(function) or handler_of(function, arguments, options)
+        except TypeError:  # it cannot be hashed
+            own = None
+        if own is not None:
+            return own(*arguments, **options)
+        if getattr(function, "__name__", "") in TAKES_FUNCTIONS:
+            arguments = tuple(_replaced(a) for a in arguments)
+        found = function(*arguments, **options)
+        if type(found) is np.ndarray and found.dtype.kind == "f" and not self._own(function):
+            return recorded(found)
+        return found
+
+    def _own(self, function: Callable) -> bool:
+        code = getattr(function, "__code__", None)
+        return code is not None and code.co_filename in self.files
+
+    def s(self, number: int, value: Any) -> Any:
+        """Note the value; where it was only moved and is to be minted, give it numbers of its own."""
+        turn = self.turns.get(number, 0)
+        self.turns[number] = turn + 1
+        if isinstance(value, tuple):
+            if type(value) is not tuple:
+                for part, v in enumerate(value):
+                    self._see(number, turn, part, v)
+                return value
+            return tuple(self._see(number, turn, part, v) for part, v in enumerate(value))
+        return self._see(number, turn, 0, value)
+
+    def after(self, number: int, value: Any) -> None:
+        """Note what an assignment in place has made."""
+        turn = self.turns.get(number, 0)
+        self.turns[number] = turn + 1
+        self._see(number, turn, 0, value, mint=False)
+
+    def _see(self, number: int, turn: int, part: int, value: Any, mint: bool = True) -> Any:
+        if isinstance(value, list) and mint and 0 < len(value) < 1000:
+            return value
+        minting = mint and number in self.minted
+        if not isinstance(value, Recorded):
+            if not minting or not isinstance(value, float | np.floating):
+                return value
+            value = recorded(np.float64(value))
+        if value.dtype.kind not in "fb" or not value.size:
+            return value
+        if minting and value.dtype.kind == "f":
+            value = self._mint(value)
+        chain = self._chain() if self.chains else ()
+        graph = session.graph()
+        span = np.lib.array_utils.byte_bounds(value)
+        places = value.provenance if value.provenance is not None else recorded(plain(value)).provenance
+        self.seen.append(Seen(number, turn, part, places.copy(), chain, span, graph.size))
+        self.alive.append(value)
+        return value
+
+    def _mint(self, value: Recorded) -> Recorded:
+        graph = session.graph()
+        values = plain(value)
+        copied = values.copy(order="K") if not value.scalar else values[()]
+        array = np.asarray(copied)
+        made = graph.node(IDENTITY, [value.provenance.copy()], array, session.place())
+        like = np.empty_like(array, dtype=np.int64)
+        like[...] = made
+        return wrap(copied, like)
+
+    def _chain(self) -> tuple[Place, ...]:
+        found = []
+        frame: FrameType | None = sys._getframe(3)
+        while frame is not None:
+            if frame.f_code.co_filename in self.files:
+                found.append(Place(frame.f_code, frame.f_lasti))
+            frame = frame.f_back
+        return tuple(found)
+
+
+def _replaced(value: Any) -> Any:
+    try:
+        return REPLACED.get(value, value)
+    except TypeError:
+        return value
+
+
+__all__ = ["FUNCTIONS", "NAME", "Hooks", "Recorder", "Seen", "holds_recorded"]

@@ -1,0 +1,1 @@
+"""From a wrong gradient to the wrong lines, and what should stand there."""

@@ -1,0 +1,201 @@
+"""Runs of a subject: plain, recorded, and watched; all of the same arguments."""
+
+import contextlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gradparity.record.frontend import methods, session  # noqa: F401  methods: Recorded has them
+from gradparity.record.frontend.array import Recorded, plain, recorded
+from gradparity.record.frontend.code import Code
+from gradparity.record.frontend.hooks import Hooks, Recorder, Seen
+from gradparity.record.graph import Array, Graph, Provenance
+from gradparity.record.subject.forms import Form, Outcome
+from gradparity.record.subject.generic import made_generic
+from gradparity.record.subject.gradients import ARGUMENTS, FIRST, Sources, find_sources
+from gradparity.record.subject.memory import Copies
+from gradparity.record.subject.trees import Path
+
+
+@dataclass
+class Plain:
+    """What a run that is not recorded yielded.
+
+    Attributes:
+        loss: the loss, or the outputs' sum weighted by their upstream gradients.
+        gradients: by the parameter's path; None where what stands there is no array.
+        changed: paths of arguments that it changed.
+    """
+
+    loss: float
+    gradients: dict[Path, Array | None]
+    changed: list[Path] = field(default_factory=list)
+
+
+@dataclass
+class Record:
+    """What a recorded run yielded.
+
+    Attributes:
+        graph: of everything.
+        seeds: provenance of what the loss is the sum of, each with its weights.
+        parameters: provenance of every given array and number as it was before.
+        gradients: provenance of the gradients, by the parameter's path.
+        upstream: provenance of the upstream gradients.
+        seen: what passed through slots.
+        writes: memory that was written into.
+    """
+
+    graph: Graph
+    seeds: list[tuple[Provenance, Array]]
+    parameters: dict[Path, Provenance]
+    gradients: dict[Path, Provenance]
+    upstream: list[Provenance]
+    seen: list[Seen]
+    writes: list[tuple[int, int, int]]
+
+
+class Runner:
+    """Runs a form on generic arguments near the caller's.
+
+    Args:
+        form: the subject with its arguments.
+        seed: of the noise and of upstream gradients.
+        exact: take the caller's arguments as they are.
+    """
+
+    def __init__(self, form: Form, seed: int = 0, exact: bool = False, code: Code | None = None) -> None:
+        self.form, self.seed, self.exact = form, seed, exact
+        self.code = Code(*form.roots()) if code is None else code
+        self.sources = Sources()
+        self.shift: tuple[float, int] = (0.0, 0)
+
+    def fill(self, path: Path, values: Array) -> Array:
+        """The values that stand for an array of the caller's."""
+        if values.dtype.kind != "f":
+            return values
+        found = values.astype(np.float64)
+        if found.ndim and not self.exact:
+            rng = np.random.default_rng([self.seed, *_numbers(path)])
+            found = made_generic(found, rng, always=path[:2] == FIRST)
+        if self.shift[0] and found.ndim:
+            rng = np.random.default_rng([self.shift[1], *_numbers(path)])
+            found = found + self.shift[0] * self.direction(path, found)
+        return found
+
+    def direction(self, path: Path, values: Array) -> Array:
+        """A random direction for an array, of its own scale."""
+        rng = np.random.default_rng([self.shift[1], 7, *_numbers(path)])
+        scale = float(np.abs(values).mean()) or 1.0
+        return scale * rng.normal(size=values.shape)
+
+    def _upstream(self, number: int, output: Any) -> Array:
+        rng = np.random.default_rng([self.seed, 1_000_003, number])
+        return rng.normal(size=np.shape(plain(output)))
+
+    def plain(self, hooks: Hooks | None = None) -> Plain:
+        """Run, with watched code if there are hooks."""
+        paths: dict[Path, tuple[Any, Array]] = {}
+        copies = Copies(self.fill, record=False)
+
+        def make(path: Path, value: Any) -> Any:
+            found = copies(path, value)
+            paths[path] = (found, np.array(found))
+            return found
+
+        watching = self.code.watched(hooks) if hooks else contextlib.nullcontext()
+        with quiet(), watching:
+            outcome = self.form.run(make, self._upstream)
+        if not self.sources.found:
+            self.sources = find_sources(self.form, list(paths), outcome)
+        loss = _total(outcome)
+        changed = [p for p, (now, old) in paths.items() if p[0] == ARGUMENTS and not np.array_equal(now, old)]
+        gradients = {p: _floats(self._gradient(p, outcome)) for p in self.sources.found}
+        return Plain(loss, gradients, changed)
+
+    def _gradient(self, path: Path, outcome: Outcome) -> Any:
+        try:
+            return self.sources.value(path, outcome)
+        except LookupError:
+            return None
+
+    def recorded(self, minted: frozenset[int] = frozenset(), chains: bool = False) -> Record:
+        """Run, and record."""
+        given: dict[Path, Provenance] = {}
+        copies = Copies(self.fill, record=True)
+        hooks = Recorder(self.code.program, self.code.files, minted, chains)
+        with quiet(), session.recording(self.code.files) as current, self.code.watched(hooks):
+
+            def make(path: Path, value: Any) -> Any:
+                found = copies(path, value)
+                if isinstance(found, Recorded) and found.provenance is not None:
+                    given[path] = found.provenance.copy()
+                return found
+
+            def upstream(number: int, output: Any) -> Any:
+                return recorded(self._upstream(number, output))
+
+            outcome = self.form.run(make, upstream)
+            seeds = _seeds(outcome, current.graph)
+            gradients = {}
+            for path in self.sources.found:
+                value = self._gradient(path, outcome)
+                if isinstance(value, np.ndarray | float | np.floating | int):
+                    gradients[path] = recorded(value).provenance.copy()
+            raised = [recorded(u).provenance for u in outcome.upstream]
+        return Record(
+            current.graph, seeds, given, gradients, raised, hooks.seen, current.writes
+        )
+
+
+def _numbers(path: Path) -> list[int]:
+    """A path as numbers that seed a generator."""
+    return [int.from_bytes(str(key).encode()[:8], "little") + 1 for _, key in path]
+
+
+def _seeds(outcome: Outcome, graph: Graph) -> list[tuple[Provenance, Array]]:
+    if outcome.loss is None:
+        return [
+            (recorded(out).provenance.copy(), np.asarray(plain(recorded(up)), dtype=np.float64))
+            for out, up in zip(outcome.outputs, outcome.upstream, strict=True)
+        ]
+    loss = outcome.loss
+    if isinstance(loss, Recorded):
+        return [(loss.provenance.copy().reshape(()), np.ones(()))]
+    # The trace of a plain number is lost: look for its value, the last one made.
+    places = np.flatnonzero(graph.pool == float(loss))
+    if not len(places):
+        raise session.Unrecordable("the loss cannot be followed to what it was computed from")
+    return [(np.array(places[-1]), np.ones(()))]
+
+
+def _total(outcome: Outcome) -> float:
+    if outcome.loss is not None:
+        return float(np.asarray(plain(outcome.loss)).reshape(()))
+    pairs = zip(outcome.outputs, outcome.upstream, strict=True)
+    return float(sum(np.sum(np.asarray(out) * np.asarray(up)) for out, up in pairs))
+
+
+def _floats(value: Any) -> Array | None:
+    try:
+        found = np.asarray(plain(value), dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+    return found
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what a subject prints, and NumPy's warnings, out of the report."""
+    import warnings
+
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        np.errstate(all="ignore"),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        yield

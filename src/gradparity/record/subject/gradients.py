@@ -1,0 +1,142 @@
+"""Where a run's gradients are: returned, kept in objects, or only in what an update has changed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gradparity.record.frontend.array import plain
+from gradparity.record.subject.forms import Form, ForwardBackward, Layers, LossAndGrads, Outcome, returned_names
+from gradparity.record.subject.pairing import Pairs, pair_held, pair_returned
+from gradparity.record.subject.trees import Path, Step, at, leaves, spelled
+
+OBJECT: Step = ("item", 0)
+ARGUMENTS: Step = ("item", 1)
+FIRST: Path = (ARGUMENTS, ("item", 0))
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where one gradient stands: in what was returned, or in the trees that were given.
+
+    Attributes:
+        returned: whether it was returned.
+        path: there.
+        how: the rule that told whose gradient it is.
+        name: as a report writes it.
+    """
+
+    returned: bool
+    path: Path
+    how: str
+    name: str
+
+
+@dataclass
+class Sources:
+    """Where the gradient of each parameter stands, by the parameter's path."""
+
+    found: dict[Path, Source] = field(default_factory=dict)
+    missing: list[Path] = field(default_factory=list)
+
+    def value(self, path: Path, outcome: Outcome) -> Any:
+        """The gradient of a parameter in a run."""
+        source = self.found[path]
+        return at(outcome.returned if source.returned else outcome.given, source.path)
+
+
+def find_sources(form: Form, before: Sequence[Path], outcome: Outcome) -> Sources:
+    """Find the gradients of a form's parameters.
+
+    Args:
+        form: the subject.
+        before: paths of all arrays and numbers that were given.
+        outcome: a run.
+    """
+    if isinstance(form, LossAndGrads):
+        held = form.function if hasattr(form.function, "__self__") else None
+        if held is None:
+            return _of_function(form, before, outcome)
+        return _held(before, outcome, returned_too=True)
+    if isinstance(form, ForwardBackward):
+        return _of_cache(form, before, outcome)
+    assert isinstance(form, Layers)
+    found = _held(before, outcome, returned_too=False)
+    inputs = [p for p in before if p[:1] == (ARGUMENTS,) and _array(outcome.given, p)]
+    tree = outcome.given[1]
+    pairs = pair_returned(tree, outcome.returned) if inputs else Pairs()
+    for path, where in pairs.found.items():
+        found.found[(ARGUMENTS, *path)] = Source(True, where, pairs.how[path], spelled(where, "the gradient that backward returned"))
+    return found
+
+
+def _of_function(form: LossAndGrads, before: Sequence[Path], outcome: Outcome) -> Sources:
+    names = [n for n in returned_names(form.function) if "loss" not in n and "cost" not in n]
+    params = outcome.given[1][0] if outcome.given[1] else None
+    if outcome.returned is not None:
+        # Several arrays before the data: as many parameters as gradients came back.
+        parts = outcome.returned
+        many = isinstance(params, np.ndarray) and isinstance(parts, tuple) and len(parts) > 1
+        tree = outcome.given[1][: len(parts)] if many else (params,)
+        pairs = pair_returned(tree, parts if many else (parts,), names)
+        if not many and pairs.missing:
+            pairs = pair_returned(tree, parts, names)
+            return _sources(pairs, (ARGUMENTS,), ())
+        return _sources(pairs, (ARGUMENTS,), () if many else (("item", 0),))
+    return _held(before, outcome, returned_too=False)
+
+
+def _sources(pairs: Pairs, root: Path, cut: Path) -> Sources:
+    found = Sources(missing=[(*root, *p) for p in pairs.missing])
+    for path, where in pairs.found.items():
+        name = spelled(where[len(cut) :], "the returned gradient" if not where[len(cut) :] else "")
+        found.found[(*root, *path)] = Source(True, where[len(cut) :], pairs.how[path], name)
+    return found
+
+
+def _of_cache(form: ForwardBackward, before: Sequence[Path], outcome: Outcome) -> Sources:
+    import inspect
+
+    names = list(inspect.signature(form.forward).parameters) if callable(form.forward) else []
+    tree: Any = {
+        (names[k] if k < len(names) else k): value for k, value in enumerate(outcome.given[1])
+    }
+    arrays = {k: v for k, v in tree.items() if any(True for _ in leaves(v)) and not isinstance(v, float)}
+    returned = outcome.returned if isinstance(outcome.returned, dict | tuple | list) else (outcome.returned,)
+    pairs = pair_returned(arrays, returned, returned_names(form.backward))
+    place = {(names[k] if k < len(names) else k): k for k in range(len(outcome.given[1]))}
+    found = Sources()
+    for path, where in pairs.found.items():
+        full = (ARGUMENTS, ("item", place[path[0][1]]), *path[1:])
+        single = not isinstance(outcome.returned, dict | tuple | list)
+        found.found[full] = Source(True, () if single else where, pairs.how[path], spelled(where))
+    found.missing = [(ARGUMENTS, ("item", place[p[0][1]]), *p[1:]) for p in pairs.missing]
+    return found
+
+
+def _held(before: Sequence[Path], outcome: Outcome, returned_too: bool) -> Sources:
+    """Gradients that objects keep, and those that came back with names."""
+    held = [path for path, _ in leaves(outcome.given[:2]) if _array(outcome.given, path)]
+    params = [p for p in before if p in set(held)]
+    found = Sources()
+    if returned_too and outcome.returned is not None:
+        offered = [path for path, _ in leaves(outcome.returned)]
+        pairs = pair_held(params, offered)
+        for path, where in pairs.found.items():
+            found.found[path] = Source(True, where, "name", spelled(where))
+    rest = [p for p in params if p not in found.found]
+    pairs = pair_held(rest, held)
+    gradients = set(pairs.found.values())
+    for path, where in pairs.found.items():
+        if path not in gradients:
+            found.found[path] = Source(False, where, "name", spelled(where[2:] if where[0] == OBJECT else where))
+    return found
+
+
+def _array(tree: Any, path: Path) -> bool:
+    try:
+        value = at(tree, path)
+    except LookupError:
+        return False
+    return isinstance(value, np.ndarray) and plain(value).dtype.kind in "fb"
