@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from gradparity.record.frontend import methods, session  # noqa: F401  methods: Recorded has them
 from gradparity.record.frontend.array import Recorded, plain, recorded
 from gradparity.record.frontend.code import Code
-from gradparity.record.frontend.hooks import Hooks, Recorder, Seen
+from gradparity.record.frontend.hooks import Hooks, Patch, Recorder, Seen
 from gradparity.record.graph import Array, Graph, Provenance
 from gradparity.record.subject.forms import Form, Outcome
 from gradparity.record.subject.generic import made_generic
@@ -96,6 +96,10 @@ class Runner:
         rng = np.random.default_rng([self.seed, 1_000_003, number])
         return rng.normal(size=np.shape(plain(output)))
 
+    def hooks(self, patches: Mapping[int, Patch] | None = None) -> Hooks:
+        """What lets values pass, with other expressions at some slots."""
+        return Hooks(self.code.program, self.code.files, patches or {})
+
     def plain(self, hooks: Hooks | None = None) -> Plain:
         """Run, with watched code if there are hooks."""
         paths: dict[Path, tuple[Any, Array]] = {}
@@ -122,11 +126,16 @@ class Runner:
         except LookupError:
             return None
 
-    def recorded(self, minted: frozenset[int] = frozenset(), chains: bool = False) -> Record:
+    def recorded(
+        self,
+        minted: frozenset[int] = frozenset(),
+        chains: bool = False,
+        patches: Mapping[int, Patch] | None = None,
+    ) -> Record:
         """Run, and record."""
         given: dict[Path, Provenance] = {}
         copies = Copies(self.fill, record=True)
-        hooks = Recorder(self.code.program, self.code.files, minted, chains)
+        hooks = Recorder(self.code.program, self.code.files, patches or {}, minted=minted, chains=chains)
         with quiet(), session.recording(self.code.files) as current, self.code.watched(hooks):
 
             def make(path: Path, value: Any) -> Any:

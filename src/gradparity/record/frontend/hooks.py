@@ -1,18 +1,18 @@
 """What the rewritten source calls: values pass through it, and calls are made by it."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
 
 from gradparity.record.frontend import session
-from gradparity.record.frontend.array import FUNCTIONS, Recorded, holds_recorded, plain, recorded, wrap
+from gradparity.record.frontend.array import Recorded, plain, recorded, wrap
 from gradparity.record.frontend.creates import REPLACED
 from gradparity.record.frontend.libraries import handler_of
-from gradparity.record.frontend.source import NAME, Program
+from gradparity.record.frontend.source import Program
 from gradparity.record.graph import Operation, Place, Provenance
 
 IDENTITY = Operation("=", lambda: lambda x: x, "identity", elementwise=True)
@@ -42,6 +42,30 @@ class Seen:
     size: int
 
 
+@dataclass(frozen=True)
+class Patch:
+    """Another expression for a slot.
+
+    Attributes:
+        code: the expression; of an addend, of what the assignment makes.
+        target: of an addend, what is assigned to; None for any other slot.
+        operator: how the addend enters.
+    """
+
+    code: CodeType
+    target: CodeType | None = None
+    operator: str = ""
+
+    def value(self, frame: FrameType) -> Any:
+        """The slot's value."""
+        names = frame.f_globals | frame.f_locals
+        made = eval(self.code, names)
+        if self.target is None:
+            return made
+        now = eval(self.target, names)
+        return {"Add": lambda: made - now, "Sub": lambda: now - made, "Mult": lambda: made / now, "Div": lambda: now / made}[self.operator]()
+
+
 @dataclass
 class Hooks:
     """Watches one run of a subject; this one only lets values pass.
@@ -49,14 +73,19 @@ class Hooks:
     Attributes:
         program: the rewritten source.
         files: the subject's files.
+        patches: other expressions for slots, by number.
+        keep: for each slot whether its expression is evaluated where it stands.
     """
 
     program: Program
     files: frozenset[str]
+    patches: Mapping[int, "Patch"] = field(default_factory=dict)
     keep: list[bool] = field(init=False)
 
     def __post_init__(self) -> None:
         self.keep = [True] * len(self.program.slots)
+        for number in self.patches:
+            self.keep[number] = False
 
     def call(self, function: Callable, *arguments: Any, **options: Any) -> Any:
         """Call a function of anybody's."""
@@ -68,7 +97,10 @@ class Hooks:
 
     def e(self, number: int) -> Any:
         """A slot's value, to be evaluated here, in its frame."""
-        return self.evaluated(number, sys._getframe(1))
+        frame = sys._getframe(1)
+        if number in self.patches:
+            return self.s(number, self.patches[number].value(frame))
+        return self.evaluated(number, frame)
 
     def after(self, number: int, value: Any) -> None:
         """What an assignment in place has made."""
@@ -179,6 +211,3 @@ def _replaced(value: Any) -> Any:
         return REPLACED.get(value, value)
     except TypeError:
         return value
-
-
-__all__ = ["FUNCTIONS", "NAME", "Hooks", "Recorder", "Seen", "holds_recorded"]

@@ -1,0 +1,149 @@
+"""What a statement could have used: arrays and numbers in scope, as the subject's own code names them."""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from gradparity.record.frontend.source import Scope
+
+MOST = 160
+DEEPEST = 3
+LONGEST = 8  # elements of a list or tuple that are looked at by number
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """An expression that names a value.
+
+    Attributes:
+        text: as Python writes it.
+        node: as a tree.
+        code: to be evaluated.
+    """
+
+    text: str
+    node: ast.expr
+    code: CodeType
+
+    @classmethod
+    def of(cls, text: str) -> "Atom":
+        """From its text."""
+        node = ast.parse(text, mode="eval")
+        return cls(text, node.body, compile(node, "<atom>", "eval"))
+
+
+def is_value(value: Any) -> bool:
+    """Whether something is an array of numbers or truth values, or a real number."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "fb" and value.size > 0
+    return isinstance(value, float | np.floating)
+
+
+def atoms_of(scope: Scope | None, names: Mapping[str, Any], given: Mapping[str, Any]) -> list[Atom]:
+    """What a function's body and its names in scope offer.
+
+    Args:
+        scope: the function.
+        names: its local names.
+        given: names of the file that hold arrays.
+    """
+    texts: dict[str, None] = {}
+    written = list(_written(scope)) if scope is not None else []
+    counters = _counters(scope, names)
+    for text in written:
+        texts[text] = None
+    for name, value in names.items():
+        if name.isidentifier():
+            for text in _inside(name, value, counters, DEEPEST):
+                texts[text] = None
+    for name, value in given.items():
+        if is_value(value):
+            texts[name] = None
+    for text in written:
+        for shifted in _shifted(text, counters):
+            texts[shifted] = None
+    found = []
+    for text in texts:
+        try:
+            atom = Atom.of(text)
+            value = eval(atom.code, {**given, **names})
+        except Exception:
+            continue
+        if is_value(value):
+            found.append(atom)
+    return found[:MOST]
+
+
+def _written(scope: Scope) -> Iterator[str]:
+    """Names, attributes and subscripts that the function's text has."""
+    for node in ast.walk(scope):
+        if isinstance(node, ast.Attribute | ast.Subscript) and not _calls(node):
+            if isinstance(node, ast.Attribute) and node.attr in ("T", "shape", "size", "ndim", "dtype"):
+                continue
+            yield ast.unparse(node)
+
+
+def _calls(node: ast.AST) -> bool:
+    return any(isinstance(n, ast.Call | ast.Lambda) for n in ast.walk(node))
+
+
+def _counters(scope: Scope | None, names: Mapping[str, Any]) -> list[str]:
+    """Integer names that the function's text uses in brackets."""
+    if scope is None:
+        return []
+    used = {
+        inner.id
+        for node in ast.walk(scope)
+        if isinstance(node, ast.Subscript)
+        for inner in ast.walk(node.slice)
+        if isinstance(inner, ast.Name)
+    }
+    return [n for n in used if isinstance(names.get(n), int | np.integer) and not isinstance(names[n], bool)]
+
+
+def _inside(text: str, value: Any, counters: list[str], depth: int) -> Iterator[str]:
+    """Expressions for the arrays in a value."""
+    if is_value(value):
+        yield text
+        return
+    if depth == 0:
+        return
+    if isinstance(value, dict):
+        for key, part in value.items():
+            if isinstance(key, str | int):
+                yield from _inside(f"{text}[{key!r}]", part, counters, depth - 1)
+    elif isinstance(value, tuple) and hasattr(value, "_fields"):
+        for name in value._fields:
+            yield from _inside(f"{text}.{name}", getattr(value, name), counters, depth - 1)
+    elif isinstance(value, list | tuple) and value:
+        for counter in counters:
+            yield from _inside(f"{text}[{counter}]", value[0], counters, depth - 1)
+        if isinstance(value, tuple) or len(value) <= LONGEST and not counters:
+            for number, part in enumerate(value[:LONGEST]):
+                yield from _inside(f"{text}[{number}]", part, counters, depth - 1)
+        yield from _inside(f"{text}[-1]", value[-1], counters, 0)
+    elif hasattr(value, "__dict__") and not isinstance(value, type) and not callable(value) or _is_layer(value):
+        for name, part in vars(value).items():
+            yield from _inside(f"{text}.{name}", part, counters, depth - 1)
+
+
+def _is_layer(value: Any) -> bool:
+    return hasattr(value, "forward") and hasattr(value, "__dict__") and not isinstance(value, type)
+
+
+def _shifted(text: str, counters: list[str]) -> Iterator[str]:
+    """The same one step earlier or later."""
+    for counter in counters:
+        pattern = rf"\[{re.escape(counter)}( [+-] 1)?\]"
+        if re.search(pattern, text):
+            for step in ("", " - 1", " + 1"):
+                yield re.sub(pattern, f"[{counter}{step}]", text)
+        comma = rf", {re.escape(counter)}( [+-] 1)?\]"
+        if re.search(comma, text):
+            for step in ("", " - 1", " + 1"):
+                yield re.sub(comma, f", {counter}{step}]", text)

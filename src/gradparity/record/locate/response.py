@@ -1,0 +1,88 @@
+"""How the returned gradients change with every value of the backward pass."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gradparity.record.adjoints import pulled_back
+from gradparity.record.graph import Array, Provenance
+from gradparity.record.rules import Rules
+from gradparity.record.runs import Record
+from gradparity.record.subject.trees import Path
+from gradparity.record.truth import Truth
+
+EACH = 6  # random directions of each gradient
+
+
+@dataclass
+class Response:
+    """The gradient, by every value at a slot, of the returned gradients along random directions.
+
+    Attributes:
+        along: by (slot, turn) `(directions, entries)`.
+        rows: for each parameter which directions are its gradient's.
+        wanted: `(directions,)` what the returned gradients lack along them.
+        scale: `(directions,)` what counts as nothing there.
+    """
+
+    along: dict[tuple[int, int], Array] = field(default_factory=dict)
+    rows: dict[Path, slice] = field(default_factory=dict)
+    wanted: Array = field(default_factory=lambda: np.zeros(0))
+    scale: Array = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def directions(self) -> int:
+        """How many."""
+        return len(self.wanted)
+
+
+def respond(
+    record: Record, truth: Truth, right: dict[Path, Array], rules: Rules, slots: set[int]
+) -> Response:
+    """Differentiate the backward pass.
+
+    Args:
+        record: of the subject.
+        truth: of its forward pass.
+        right: the right gradients, of the parameters that are to be judged.
+        rules: derivatives of operations.
+        slots: numbers of slots that are asked for.
+    """
+    rng = np.random.default_rng(0)
+    graph = record.graph
+    seeds: list[Array] = []
+    wanted: list[float] = []
+    scale: list[float] = []
+    found = Response()
+    for path, truly in right.items():
+        places = record.gradients[path]
+        got = graph.values(places)
+        first = len(wanted)
+        for _ in range(min(EACH, truly.size)):
+            direction = rng.normal(size=truly.shape)
+            seed = np.zeros(graph.size)
+            np.add.at(seed, places.ravel(), direction.ravel())
+            seeds.append(seed)
+            wanted.append(float((direction * (truly - got)).sum()))
+            scale.append(float(np.abs(direction * truly).sum() + np.abs(direction * got).sum()))
+        found.rows[path] = slice(first, len(wanted))
+    found.wanted, found.scale = np.array(wanted), np.array(scale)
+    pool = pulled_back(graph, np.array(seeds), rules, ~truth.forward)
+    for seen in record.seen:
+        if seen.slot in slots and seen.part == 0:
+            along = once(seen.provenance, pool)
+            found.along[seen.slot, seen.turn] = along
+    return found
+
+
+def once(places: Provenance, pool: Array) -> Array:
+    """`(directions, entries)` of an array; an entry that it has twice is counted for the last one."""
+    flat = places.reshape(-1)
+    along = pool[:, flat]
+    if flat.size > 1:
+        _, last = np.unique(flat[::-1], return_index=True)
+        if len(last) < flat.size:
+            kept = np.zeros(flat.size)
+            kept[flat.size - 1 - last] = 1.0
+            along = along * kept
+    return along

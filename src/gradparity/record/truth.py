@@ -1,0 +1,61 @@
+"""What is true of a subject's forward pass: the adjoint of everything, and every use's share of it."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from gradparity.record.adjoints import Use, pulled_back
+from gradparity.record.graph import Array, Graph, Provenance
+from gradparity.record.rules import Rules
+
+
+@dataclass
+class Truth:
+    """Adjoints of a recorded forward pass.
+
+    Attributes:
+        graph: the recorded run.
+        forward: `(nodes,)` bool: what the loss depends on.
+        adjoints: `(size,)` of every number.
+        uses: contributions of every use, last use first.
+    """
+
+    graph: Graph
+    forward: Array
+    adjoints: Array
+    uses: list[Use]
+
+    @classmethod
+    def of(cls, graph: Graph, seeds: Sequence[tuple[Provenance, Array]], rules: Rules) -> "Truth":
+        """Differentiate the weighted sum of some numbers."""
+        forward = np.zeros(len(graph.nodes), dtype=bool)
+        pool = np.zeros((1, graph.size))
+        for places, weights in seeds:
+            forward |= graph.ancestors(places)
+            np.add.at(pool[0], places.ravel(), np.broadcast_to(weights, places.shape).ravel())
+        uses: list[Use] = []
+        pulled_back(graph, pool, rules, forward, uses)
+        return cls(graph, forward, pool[0], uses)
+
+    @cached_property
+    def numbers(self) -> Array:
+        """`(size,)` bool: which numbers the loss depends on or that were given."""
+        found = np.ones(self.graph.size, dtype=bool)
+        for number, node in enumerate(self.graph.nodes):
+            if not self.forward[number]:
+                found[node.start : node.stop] = False
+        return found
+
+    def of_forward(self, places: Provenance) -> bool:
+        """Whether an array belongs to the forward pass, with all its entries."""
+        return bool(self.numbers[places.ravel()].all())
+
+    def grouped(self) -> list[list[Use]]:
+        """Uses of the same array, in the order of execution."""
+        groups: dict[bytes, list[Use]] = defaultdict(list)
+        for use in reversed(self.uses):
+            groups[use.provenance.tobytes() + str(use.provenance.shape).encode()].append(use)
+        return list(groups.values())
