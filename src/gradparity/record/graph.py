@@ -50,12 +50,14 @@ class Operation:
             comparison, `sign`), which is to say that it is 0 wherever it exists.
         key: tells operations apart whose functions differ, for derivatives are kept.
         elementwise: whether each entry of the result depends on the operands' entries there alone.
+        run: of an elementwise one, what computes it on plain arrays of any shapes.
     """
 
     name: str
     function: Callable[[], Callable[..., Any]] | None
     key: Hashable
     elementwise: bool = False
+    run: Callable[..., Any] | None = None
 
 
 @dataclass(slots=True)

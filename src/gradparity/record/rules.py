@@ -42,6 +42,29 @@ class Rules:
             self._found[key] = _traced(operation, shapes, cotangents.shape)
         return self._found[key](*operands, cotangents)
 
+    def push(
+        self, operation: Operation, operands: Sequence[Array], batched: Sequence[bool]
+    ) -> Array:
+        """The results for many values of some operands, whose first axis counts them.
+
+        Raises:
+            ValueError: the operation cannot be run again.
+        """
+        if operation.elementwise and operation.run is not None:
+            shapes = [x.shape[1:] if b else x.shape for x, b in zip(operands, batched, strict=True)]
+            rank = max(map(len, shapes))
+            spread = [
+                x.reshape(len(x), *(1,) * (rank - len(s)), *s) if b else x
+                for x, b, s in zip(operands, batched, shapes, strict=True)
+            ]
+            with np.errstate(all="ignore"):
+                return np.asarray(operation.run(*spread), dtype=np.float64)
+        shapes = [x.shape for x in operands]
+        key = ("push", operation.key, tuple(shapes), tuple(batched))
+        if key not in self._found:
+            self._found[key] = _forward(operation, shapes, batched)
+        return self._found[key](*operands)[0]
+
     def _elementwise(
         self, operation: Operation, operands: Sequence[Array], cotangents: Array
     ) -> list[Array]:
@@ -88,4 +111,18 @@ def _traced(
         every = (None,) * len(shapes)
         many = pull if operation.elementwise else jax.vmap(pull, in_axes=(*every, 0))
         numbers = [jax.ShapeDtypeStruct(s, np.float64) for s in (*shapes, cotangents)]
+        return Program(jax.make_jaxpr(many)(*numbers))
+
+
+def _forward(
+    operation: Operation, shapes: Sequence[tuple[int, ...]], batched: Sequence[bool]
+) -> Program:
+    """The program of an operation, for many values of some operands at once."""
+    import jax
+
+    if operation.function is None:
+        raise ValueError(f"{operation.name} cannot be run again")
+    with jax.enable_x64(True):
+        many = jax.vmap(operation.function(), in_axes=tuple(0 if b else None for b in batched))
+        numbers = [jax.ShapeDtypeStruct(s, np.float64) for s in shapes]
         return Program(jax.make_jaxpr(many)(*numbers))

@@ -10,6 +10,7 @@ import linecache
 import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -60,7 +61,7 @@ class Code:
     def watched(self, hooks: Hooks) -> Iterator[None]:
         """Run the rewritten code inside, with these hooks."""
         changed = []
-        for function in self._functions():
+        for function in self._functions:
             found = self._codes.get(function.__code__)
             if found is not None and found.co_freevars == function.__code__.co_freevars:
                 changed.append((function, function.__code__))
@@ -73,7 +74,9 @@ class Code:
             for function, code in changed:
                 function.__code__ = code
 
+    @cached_property
     def _functions(self) -> list[FunctionType]:
+        """Those that exist now; what they define when they run has the code that they have."""
         return [
             f
             for f in gc.get_objects()

@@ -15,7 +15,7 @@ from gradparity.record.frontend.libraries import handler_of
 from gradparity.record.frontend.source import Program
 from gradparity.record.graph import Operation, Place, Provenance
 
-IDENTITY = Operation("=", lambda: lambda x: x, "identity", elementwise=True)
+IDENTITY = Operation("=", lambda: lambda x: x, "identity", True, lambda x: x)
 TAKES_FUNCTIONS = frozenset({"map", "filter", "partial", "reduce"})
 
 

@@ -105,7 +105,8 @@ def operation(ufunc: np.ufunc) -> Operation:
     """A universal function as the graph knows it."""
     name = ufunc.__name__
     function = None if name in STEPS else lambda: _in_jax(name)
-    return Operation(name, function, name, elementwise=name not in LINEAR_ALGEBRA)
+    elementwise = name not in LINEAR_ALGEBRA
+    return Operation(name, function, name, elementwise, ufunc if elementwise else None)
 
 
 def _in_jax(name: str) -> Callable:
@@ -130,7 +131,7 @@ def _part(ufunc: np.ufunc, inputs: Sequence, number: int) -> Recorded:
 
         return lambda *arrays: getattr(jax.numpy, name)(*arrays)[number]
 
-    made = Operation(name, function, (name, number), elementwise=True)
+    made = Operation(name, function, (name, number), True, lambda *a: ufunc(*a)[number])
     return node(made, inputs, ufunc(*(plain(x) for x in inputs))[number])
 
 

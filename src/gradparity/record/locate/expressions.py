@@ -3,7 +3,7 @@
 import ast
 import builtins
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,8 +68,10 @@ class Part:
     parent: "Part | None" = None
     position: int = 0
 
-    def changed(self, value: Any) -> Any:
-        """The whole expression's value with another one here."""
+    def changed(self, value: Any, also: "Sequence[Part]" = ()) -> Any:
+        """The whole expression's value with another one here, and at other parts as well."""
+        if also:
+            return self._root().again({id(p): value for p in (self, *also)})
         part = self
         while part.parent is not None:
             above = part.parent
@@ -78,6 +80,20 @@ class Part:
             value = above.run(*values)
             part = above
         return value
+
+    def _root(self) -> "Part":
+        part = self
+        while part.parent is not None:
+            part = part.parent
+        return part
+
+    def again(self, given: Mapping[int, Any]) -> Any:
+        """Its value with that of some parts given, by their identity."""
+        if id(self) in given:
+            return given[id(self)]
+        if not self.parts:
+            return self.value
+        return self.run(*[p.again(given) for p in self.parts])
 
     def all(self) -> Iterator["Part"]:
         """It and everything in it."""

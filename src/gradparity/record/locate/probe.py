@@ -1,13 +1,10 @@
-"""One run in which every small change of every suspected statement is tried where it stands.
-
-What a change would do to the returned gradients is known without running the rest, for a backward
-pass is linear in its adjoints: the gradient of the returned gradients by each value (`Response`),
-along random directions, times what the value changes by.
-"""
+"""A run in which small changes of the statements' expressions are tried where they stand."""
 
 import ast
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import FrameType, FunctionType
 from typing import Any
@@ -18,61 +15,46 @@ from gradparity.record.frontend.hooks import Hooks, Patch
 from gradparity.record.frontend.source import Program, Slot
 from gradparity.record.graph import Array
 from gradparity.record.locate.atoms import Atom, atoms_of, is_value
-from gradparity.record.locate.edits import Build, edited, variants
+from gradparity.record.locate.edits import Scene, changes, everywhere
+from gradparity.record.locate.edits.change import Change
+from gradparity.record.locate.edits.write import edited
 from gradparity.record.locate.expressions import Part, Reader
 from gradparity.record.locate.purity import Purity
-from gradparity.record.locate.response import Response
-
-MOST_TURNS = 400
-
-
-@dataclass
-class Scene:
-    """What is at hand where an expression stands; see `edits.variants`."""
-
-    reader: Reader
-    atoms: list[tuple[Atom, Any]]
-    sizes: dict[str, float]
-    functions: dict[str, Callable]
-    slices: list[ast.Slice]
-    whole: dict[str, int]
-
-    def read(self, node: ast.expr) -> Any:
-        """An expression's value here."""
-        return self.reader.value(node)
 
 
 @dataclass(eq=False)
 class Trial:
-    """A change of one slot's expression, and what it would do.
+    """A change of a slot's expression.
 
     Attributes:
         slot: whose expression.
         root: that expression as it is evaluated.
-        target, build: the part that changes, and into what.
-        key: tells changes of one slot apart.
-        price: the smaller, the likelier.
-        effect: on the directions of the returned gradients, summed over executions.
-        turns: executions at which it could be evaluated.
-        moved: whether it changed any value.
-        prints: fingerprints of the slot's values under it.
+        targets: the parts that change.
+        change: into what.
+        values: by turn, the expression's value, of the slot's shape.
+        reshaped: whether it gave the value another shape.
     """
 
     slot: Slot
     root: ast.expr
-    target: ast.AST
-    build: Build
-    key: tuple
-    price: float
-    effect: Array
-    turns: int = 0
-    moved: bool = False
+    targets: tuple[ast.AST, ...]
+    change: Change
+    values: dict[int, Array] = field(default_factory=dict)
     reshaped: bool = False
-    prints: list[Array] = field(default_factory=list)
+
+    @property
+    def price(self) -> float:
+        """The smaller, the likelier."""
+        return self.change.price
+
+    @property
+    def key(self) -> tuple:
+        """Tells changes of a slot apart."""
+        return (*map(id, self.targets), *self.change.key)
 
     def expression(self) -> ast.expr:
         """The whole expression, changed."""
-        return edited(self.root, self.target, self.build)
+        return edited(self.root, self.targets, self.change.build)
 
 
 class Prober(Hooks):
@@ -80,76 +62,94 @@ class Prober(Hooks):
 
     Args:
         program, files: of the subject.
-        slots: numbers of those whose expressions are changed.
-        response: of the returned gradients.
+        turns: by slot, the executions at which its expression is changed.
         pure: which functions can be called again.
+        patches: of the run.
+        only: by slot, keys of the changes that are tried; None: all.
     """
 
     def __init__(
         self,
         program: Program,
         files: frozenset[str],
-        slots: Sequence[int],
-        response: Response,
+        turns: Mapping[int, frozenset[int]],
         pure: Purity,
         patches: Mapping[int, Patch],
+        only: Mapping[int, frozenset[tuple]] | None = None,
     ) -> None:
         super().__init__(program, files, patches)
-        self.response, self.pure = response, pure
-        self.trials: dict[tuple[int, tuple], Trial] = {}
-        self.turns: dict[int, int] = {}
-        self.executions: dict[int, int] = {}
+        self.wanted, self.pure, self.only = turns, pure, only
+        self.trials: dict[int, dict[tuple, Trial]] = defaultdict(dict)
+        self.now: dict[tuple[int, int], Array] = {}
+        self._turns: dict[int, int] = defaultdict(int)
         self._atoms: dict[int, list[Atom]] = {}
         self._busy = False
-        for number in slots:
+        for number in turns:
             if program.slots[number].code is not None and number not in patches:
                 self.keep[number] = False
 
     def e(self, number: int) -> Any:
-        """Try all changes of a slot's expression here, then evaluate it as it stands."""
-        import sys
-
+        """Try changes of a slot's expression here, then evaluate it as it stands."""
         frame = sys._getframe(1)
-        if not self._busy:
-            self._busy = True
-            try:
-                self._try(self.program.slots[number], frame)
-            finally:
-                self._busy = False
         if number in self.patches:
             return self.patches[number].value(frame)
+        if not self._busy:
+            turn = self._turns[number]
+            self._turns[number] += 1
+            if turn in self.wanted[number]:
+                self._busy = True
+                try:
+                    self._try(self.program.slots[number], turn, frame)
+                finally:
+                    self._busy = False
         return self.evaluated(number, frame)
 
-    def _try(self, slot: Slot, frame: FrameType) -> None:
-        turn = self.turns.get(slot.number, 0)
-        self.turns[slot.number] = turn + 1
-        seen = slot.after if slot.after is not None else slot.number
-        along = self.response.along.get((seen, turn))
-        if along is None or turn >= MOST_TURNS:
-            return
+    def _try(self, slot: Slot, turn: int, frame: FrameType) -> None:
         names = {**frame.f_globals, **frame.f_locals}
         reader = Reader(names, self.pure)
         expression = slot.expression
         if slot.after is not None:
             expression = self.program.slots[slot.after].expression
         root = reader.read(expression)
+        if not is_value(root.value):
+            return
+        base = np.asarray(root.value, dtype=np.float64)
+        self.now[slot.number, turn] = base
         scene = self._scene(slot, frame, names, reader)
-        now = root.value
-        if not is_value(now):
-            if not root.is_opaque:
+        only = None if self.only is None else self.only.get(slot.number, frozenset())
+        for parts, change in (*changes(root, scene), *everywhere(root, scene)):
+            key = (*(id(p.node) for p in parts), *change.key)
+            if only is None or key in only:
+                self._note(slot, root, parts, change, key, turn, base)
+
+    def _note(
+        self, slot: Slot, root: Part, parts: tuple[Part, ...], change: Change, key: tuple,
+        turn: int, base: Array,
+    ) -> None:  # fmt: skip
+        value = _whole(parts, change)
+        if value is None:
+            return
+        known = self.trials[slot.number]
+        if key not in known:
+            targets = tuple(p.node for p in parts)
+            known[key] = Trial(slot, root.node, targets, change)  # type: ignore[arg-type]
+        if value.shape != base.shape:
+            known[key].reshaped = True
+            if value.size > base.size:
                 return
-            now = None
-        self.executions[slot.number] = self.executions.get(slot.number, 0) + 1
-        self._collect(slot, root, scene, now, along)
+            try:
+                value = np.broadcast_to(value, base.shape)
+            except ValueError:
+                return
+        known[key].values[turn] = value
 
     def _scene(self, slot: Slot, frame: FrameType, names: Mapping, reader: Reader) -> Scene:
         scope = slot.statement.scope
-        key = id(scope)
-        if key not in self._atoms or not self._atoms[key]:
+        if not self._atoms.get(id(scope)):
             given = {k: v for k, v in frame.f_globals.items() if is_value(v)}
-            self._atoms[key] = atoms_of(scope, frame.f_locals, given)
+            self._atoms[id(scope)] = atoms_of(scope, frame.f_locals, given)
         atoms = []
-        for atom in self._atoms[key]:
+        for atom in self._atoms[id(scope)]:
             try:
                 value = eval(atom.code, names)  # type: ignore[arg-type]
             except Exception:
@@ -157,97 +157,42 @@ class Prober(Hooks):
             if is_value(value):
                 atoms.append((atom, value))
         slices = [] if scope is None else [n for n in ast.walk(scope) if isinstance(n, ast.Slice)]
-        whole = {
+        counts = {
             k: int(v)
             for k, v in frame.f_locals.items()
             if isinstance(v, int | np.integer) and not isinstance(v, bool) and k.isidentifier()
         }
-        return Scene(
-            reader, atoms, _sizes(whole, frame.f_locals), self._functions(frame), slices, whole
-        )
+        sizes = _sizes(counts, frame.f_locals)
+        return Scene(reader, atoms, sizes, self._functions(frame), slices, counts)
 
     def _functions(self, frame: FrameType) -> dict[str, Callable]:
+        """Functions of one array that the file has."""
         found = {}
         for name, value in frame.f_globals.items():
             if type(value) is FunctionType and self.pure(value):
-                needed = [
-                    p
-                    for p in inspect.signature(value).parameters.values()
-                    if p.default is p.empty
-                ]
-                if len(needed) == 1:
+                parameters = inspect.signature(value).parameters.values()
+                if sum(p.default is p.empty for p in parameters) == 1:
                     found[name] = value
         return found
 
-    def _collect(self, slot: Slot, root: Part, scene: Scene, now: Any, along: Array) -> None:
-        """Note what each change does here."""
-        rows: list[Trial] = []
-        values: list[Array] = []
-        base = None if now is None else np.asarray(now, dtype=np.float64)
-        shape = None if base is None else base.shape
-        for part, new, key, price, build in variants(root, scene):
-            whole = _whole(part, new)
-            if whole is None:
-                continue
-            full = (id(part.node), key)
-            trial = self.trials.get((slot.number, full))
-            if trial is None:
-                effect = np.zeros(self.response.directions)
-                trial = Trial(slot, root.node, part.node, build, full, price, effect)  # type: ignore[arg-type]
-                self.trials[slot.number, full] = trial
-            if shape is None or whole.shape != shape:
-                try:
-                    fitted = np.broadcast_to(whole, shape) if shape is not None else None
-                except ValueError:
-                    fitted = None
-                trial.reshaped = True
-                if fitted is None or whole.size > (base.size if base is not None else 0):
-                    trial.turns += 1
-                    trial.moved = True
-                    continue
-                whole = fitted
-            rows.append(trial)
-            values.append(whole)
-        if not rows or base is None:
-            return
-        stacked = np.array(values, dtype=np.float64).reshape(len(rows), -1)
-        change = stacked - base.reshape(-1)
-        with np.errstate(all="ignore"):
-            effects = change @ along.T
-            size = np.full(len(rows), float(stacked.shape[1]))
-            square = stacked * stacked
-            prints = np.stack(
-                [size, stacked.sum(1), square.sum(1), (square * stacked).sum(1)], axis=1
-            )
-            moved = np.abs(change).max(axis=1) > 1e-12 * max(float(np.abs(base).max()), 1e-300)
-        for row, trial in enumerate(rows):
-            trial.effect += effects[row]
-            trial.turns += 1
-            trial.moved |= bool(moved[row])
-            trial.prints.append(prints[row])
 
-
-def _whole(part: Part, new: Any) -> Array | None:
+def _whole(parts: tuple[Part, ...], change: Change) -> Array | None:
     """The whole expression's value, if it is an array of finite numbers."""
-    if isinstance(new, Exception):
-        return None
     try:
-        value = part.changed(new)
+        value = np.asarray(parts[0].changed(change.run(), parts[1:]))
     except Exception:
         return None
-    if not isinstance(value, np.ndarray | float | int | np.generic):
+    if value.dtype.kind not in "fbiu":
         return None
-    found = np.asarray(value)
-    if found.dtype.kind not in "fbiu":
-        return None
-    return found.astype(np.float64, copy=False)
+    found = value.astype(np.float64, copy=False)
+    return found if np.isfinite(found).all() else None
 
 
-def _sizes(whole: Mapping[str, int], names: Mapping[str, Any]) -> dict[str, float]:
-    """Numbers that people scale by: counts that have names, lengths of arrays, 2 and 1/2."""
+def _sizes(counts: Mapping[str, int], names: Mapping[str, Any]) -> dict[str, float]:
+    """Numbers that people scale by: 2, counts that have names, lengths of arrays, products."""
     found: dict[str, float] = {"2": 2.0}
     known = {2}
-    for name, value in whole.items():
+    for name, value in counts.items():
         if 1 < value < 10**6:
             found[name] = float(value)
             known.add(value)
@@ -260,7 +205,8 @@ def _sizes(whole: Mapping[str, int], names: Mapping[str, Any]) -> dict[str, floa
         elif isinstance(value, list | tuple) and len(value) > 1 and len(value) not in known:
             known.add(len(value))
             found[f"len({name})"] = float(len(value))
-    pairs = [(a, b) for a in list(found) for b in list(found) if a < b and a != "2" and b != "2"]
-    for a, b in pairs[:6]:
-        found[f"({a} * {b})"] = found[a] * found[b]
+    singles = [n for n in found if n != "2"][:4]
+    for k, a in enumerate(singles):
+        for b in singles[k + 1 :]:
+            found[f"({a} * {b})"] = found[a] * found[b]
     return found

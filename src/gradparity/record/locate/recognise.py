@@ -16,6 +16,7 @@ CLOSE = 1e-7
 UNKNOWN, FORWARD, ZERO, SCALED, PARTIAL, EXACT = range(6)
 WORTH = {UNKNOWN: 0.0, FORWARD: 0.0, ZERO: 0.0, SCALED: 0.5, PARTIAL: 0.9, EXACT: 1.0}
 MOST_SUMS = 400
+MOST_ALIKE = 12  # quantities of one key that a value is compared with
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +94,10 @@ class Table:
             add("sum", places, total)
 
     def _index(self, prints: Array) -> None:
-        shape = _shape_numbers(prints)
-        order = np.lexsort((shape[:, 1], shape[:, 0]))
-        self._order, self._prints = order, prints[order]
-        self._keys = shape[order, 0] * 10.0 + shape[order, 1]
+        keys = _keys(prints)
+        self._order = np.argsort(keys, kind="stable")
+        self._prints, self._keys = prints[self._order], keys[self._order]
+        self._ranks = np.array([_RANK[q.kind] for q in self.quantities], dtype=int)[self._order]
 
     def states(self, prints: Array) -> tuple[Array, Array, Array]:
         """For each fingerprint its state, the factor over the quantity, and the quantity's number.
@@ -105,46 +106,49 @@ class Table:
             prints: `(arrays, 4)`.
         """
         count = len(prints)
-        state = np.full(count, UNKNOWN)
-        factor = np.ones(count)
+        state, factor = np.full(count, UNKNOWN), np.ones(count)
         which = np.full(count, -1)
         state[prints[:, 2] == 0] = ZERO
-        shape = _shape_numbers(prints)
-        keys = shape[:, 0] * 10.0 + shape[:, 1]
-        width = CLOSE
+        keys = _keys(prints)
+        width = CLOSE * np.maximum(1.0, np.where(prints[:, 0] == 1, np.abs(prints[:, 1]), 1.0))
         low = np.searchsorted(self._keys, keys - width)
         high = np.searchsorted(self._keys, keys + width)
-        for row in np.flatnonzero((high > low) & (state != ZERO)):
-            found = self._best(prints[row], self._prints[low[row] : high[row]], low[row])
-            if found is not None:
-                state[row], factor[row], which[row] = found
+        rows = np.flatnonzero((high > low) & (state != ZERO))
+        for step in range(MOST_ALIKE):
+            rows = rows[low[rows] + step < high[rows]]
+            if not len(rows):
+                break
+            places = low[rows] + step
+            new, ratio = self._compared(prints[rows], places)
+            better = new > state[rows]
+            chosen = rows[better]
+            state[chosen], factor[chosen] = new[better], ratio[better]
+            which[chosen] = self._order[places[better]]
         return state, factor, which
 
-    def _best(self, wanted: Array, rows: Array, start: int) -> tuple[int, float, int] | None:
-        """The best match among quantities of the same shape numbers."""
-        scale = np.sqrt(wanted[2] / rows[:, 2])
-        sign = np.where(np.sign(wanted[3]) == np.sign(rows[:, 3]), 1.0, -1.0)
-        ratio = scale * sign
-        fits = np.abs(wanted[1] - ratio * rows[:, 1]) <= CLOSE * np.sqrt(wanted[0] * wanted[2])
-        best = None
-        for n in np.flatnonzero(fits):
-            quantity = self.quantities[self._order[start + n]]
-            exact = abs(ratio[n] - 1) < CLOSE
-            if not exact and (wanted[0] < 3 or quantity.kind == "forward"):
-                continue
-            if quantity.kind == "forward":
-                state = FORWARD
-            elif not exact:
-                state = SCALED
-            else:
-                state = EXACT if quantity.kind != "sum" else PARTIAL
-            if best is None or state > best[0]:
-                best = (state, float(ratio[n]), int(self._order[start + n]))
-        return best
+    def _compared(self, wanted: Array, places: Array) -> tuple[Array, Array]:
+        """States of fingerprints as multiples of one quantity each, and the multiples."""
+        there = self._prints[places]
+        ratio = np.sqrt(wanted[:, 2] / there[:, 2])
+        odd = np.where(np.abs(there[:, 3]) > CLOSE * there[:, 2] ** 1.5, 3, 1)
+        row = np.arange(len(wanted))
+        ratio *= np.where(np.sign(wanted[row, odd]) == np.sign(there[row, odd]), 1.0, -1.0)
+        close = CLOSE * np.sqrt(wanted[:, 0] * wanted[:, 2])
+        fits = np.abs(wanted[:, 1] - ratio * there[:, 1]) <= close
+        fits &= np.abs(wanted[:, 3] - ratio**3 * there[:, 3]) <= CLOSE * 10 * wanted[:, 2] ** 1.5
+        exact = np.abs(ratio - 1) < CLOSE
+        scaled = (wanted[:, 0] > 2) & (self._ranks[places] > FORWARD)
+        found = np.where(exact, self._ranks[places], np.where(scaled, SCALED, UNKNOWN))
+        return np.where(fits, found, UNKNOWN), ratio
 
 
-def _shape_numbers(prints: Array) -> Array:
-    """`(arrays, 2)`: the number of entries, and a measure of their distribution without scale."""
+def _keys(prints: Array) -> Array:
+    """What is looked up: entries and a measure of their distribution without scale; a number itself."""
     with np.errstate(all="ignore"):
         skew = np.abs(prints[:, 3]) / prints[:, 2] ** 1.5
-    return np.stack([prints[:, 0], np.where(np.isfinite(skew), skew, 0.0)], axis=1)
+    skew = np.where(np.isfinite(skew), skew, 0.0)
+    return np.where(prints[:, 0] == 1, prints[:, 1] - SPREAD, prints[:, 0] * 10.0 + skew)
+
+
+_RANK = {"adjoint": EXACT, "contribution": EXACT, "sum": PARTIAL, "forward": FORWARD}
+SPREAD = 1e6  # keeps numbers apart from arrays

@@ -1,18 +1,20 @@
 """From wrong gradients to the statements that are wrong, and what should stand there."""
 
 import ast
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from gradparity.record.frontend.hooks import Hooks, Patch
+from gradparity.record.frontend.hooks import Hooks, Patch, Seen
 from gradparity.record.frontend.source import Slot, with_calls_hooked
-from gradparity.record.graph import Array
+from gradparity.record.graph import Array, Provenance
 from gradparity.record.locate.probe import Prober, Trial
 from gradparity.record.locate.purity import Purity
-from gradparity.record.locate.recognise import WORTH, Table, fingerprints
+from gradparity.record.locate.recognise import EXACT, PARTIAL, WORTH, Table, fingerprints
+from gradparity.record.locate.replay import AT_ONCE, Replay
 from gradparity.record.locate.response import Response, respond
 from gradparity.record.rules import Rules
 from gradparity.record.runs import Plain, Record, Runner
@@ -20,10 +22,15 @@ from gradparity.record.subject.trees import Path
 from gradparity.record.truth import Truth
 
 RTOL = 1e-6
+LINEAR = 1e-7
 LEAF_WORTH = 3.0
 PER_WORTH = 2.0
-FINALISTS = 30
+FINALISTS = 40
 MOST_EDITS = 8
+ALL_TURNS = 3  # executions up to which a slot's changes are tried at each
+SURVIVORS = 80
+CHEAP = 2.6
+WORTHS = np.array([WORTH[s] for s in range(len(WORTH))])
 
 
 class Watch(Hooks):
@@ -61,7 +68,6 @@ class Explanation:
         trials: the changes.
         right: parameters whose gradients they make right.
         score: how much of the backward pass is recognised under them.
-        price: of all changes.
     """
 
     trials: list[Trial] = field(default_factory=list)
@@ -77,7 +83,20 @@ class Explanation:
     @property
     def total(self) -> float:
         """The smaller, the better."""
-        return self.price - PER_WORTH * self.score - LEAF_WORTH * PER_WORTH * len(self.right)
+        return self.price - PER_WORTH * (self.score + LEAF_WORTH * len(self.right))
+
+
+@dataclass
+class Scenery:
+    """What is known of a version of the subject: a record, and what its values are."""
+
+    record: Record
+    truth: Truth
+    response: Response
+    seen: dict[tuple[int, int], Seen]
+    counts: dict[int, int]
+    states: Array
+    first: dict[int, int]
 
 
 @dataclass
@@ -100,34 +119,57 @@ class Search:
     def run(self) -> Explanation:
         """The best explanation that was found."""
         now = self.evaluated([])
-        record = self.record
+        record, truth = self.record, self.truth
         while len(now.right) < len(self.right) and len(now.trials) < MOST_EDITS:
-            following = self.step(now, record)
+            following = self.step(now, self._scenery(record, truth))
             if following is None:
                 break
             now = following
             if len(now.right) < len(self.right):
                 record = self.runner.recorded(self.minted, patches=self.patches(now.trials))
+                truth = Truth.of(record.graph, record.seeds, self.rules)
         return now
 
-    def step(self, now: Explanation, record: Record) -> Explanation | None:
-        """One more change."""
-        truth = self.truth if record is self.record else Truth.of(record.graph, record.seeds, self.rules)
+    def _scenery(self, record: Record, truth: Truth) -> Scenery:
         fitting = {p: v for p, v in self.right.items() if record.gradients[p].shape == v.shape}
         response = respond(record, truth, fitting, self.rules, set(self.backward))
+        values = [record.graph.values(s.provenance) for s in record.seen]
+        states, _, _ = self.table.states(fingerprints(values))
+        seen, counts, first = {}, defaultdict(int), {}
+        for number, s in enumerate(record.seen):
+            seen[s.slot, s.turn] = s
+            counts[s.slot] = max(counts[s.slot], s.turn + 1)
+            if states[number] not in (EXACT, PARTIAL) and s.slot not in first:
+                first[s.slot] = s.turn
+        return Scenery(record, truth, response, seen, counts, states, first)
+
+    def step(self, now: Explanation, scenery: Scenery) -> Explanation | None:
+        """One more change."""
         taken = {t.slot.number for t in now.trials}
-        slots = [n for n in self.backward if self._matters(n, response)]
-        prober = Prober(
-            self.runner.code.program, self.runner.code.files, slots, response, self.pure, self.patches(now.trials)
-        )
-        self.runner.plain(prober)
-        trials = [
-            t for (n, _), t in prober.trials.items()
-            if n not in taken and t.moved and t.turns == prober.executions.get(n, 0)
-        ]
-        finalists = self._finalists(trials, response, now)
+        turns = {
+            n: self._turns(n, scenery)
+            for n in self.backward
+            if n not in taken and self._matters(n, scenery)
+        }
+        prober = self._probed(now, turns, None)
+        trials = [t for n in turns for t in prober.trials[n].values()]
+        complete = [t for t in trials if self._complete(t, scenery)]
+        finalists = self._linear(complete, scenery, prober)
+        if not any(t.price <= CHEAP + 1.0 for t in finalists):
+            gains = self._gains(trials, scenery, prober)
+            survivors = self._survivors(trials, gains, scenery)
+            if survivors:
+                every = {n: frozenset(range(scenery.counts[self._place(n)])) for n in survivors}
+                more = self._probed(now, every, survivors)
+                later = [t for n in survivors for t in more.trials[n].values()]
+                finalists += self._linear([t for t in later if self._complete(t, scenery)], scenery, more)
+            ranked = sorted(
+                (t for t in trials if gains.get(t, 0.0) > 1e-6),
+                key=lambda t: t.price - PER_WORTH * gains[t],
+            )
+            finalists += ranked[: FINALISTS - len(finalists) // 2]
         best = None
-        for trial in finalists:
+        for trial in self._distinct(finalists)[:FINALISTS]:
             found = self.evaluated([*now.trials, trial])
             if best is None or found.total < best.total:
                 best = found
@@ -135,49 +177,137 @@ class Search:
             return None
         return best
 
-    def _matters(self, number: int, response: Response) -> bool:
+    @staticmethod
+    def _distinct(trials: Sequence[Trial]) -> list[Trial]:
+        found: dict[tuple, Trial] = {}
+        for t in trials:
+            found.setdefault((t.slot.number, t.key), t)
+        return list(found.values())
+
+    def _probed(
+        self, now: Explanation, turns: Mapping[int, frozenset[int]], only: Mapping[int, frozenset] | None
+    ) -> Prober:
+        code = self.runner.code
+        prober = Prober(code.program, code.files, turns, self.pure, self.patches(now.trials), only)
+        self.runner.plain(prober)
+        return prober
+
+    def _place(self, number: int) -> int:
+        """The slot whose numbers are an expression's value: of an addend, what was made."""
         slot = self.runner.code.program.slots[number]
-        seen = slot.after if slot.after is not None else number
-        if slot.kind == "after":
+        return number if slot.after is None else slot.after
+
+    def _matters(self, number: int, scenery: Scenery) -> bool:
+        if self.runner.code.program.slots[number].kind == "after":
             return False
-        return any(k[0] == seen and v.any() for k, v in response.along.items())
-
-    def _finalists(self, trials: Sequence[Trial], response: Response, now: Explanation) -> list[Trial]:
-        """The changes most likely to put gradients right, by what they do to first order."""
-        if not trials:
-            return []
-        effects = np.array([t.effect for t in trials])
-        left = np.abs(response.wanted - effects)
-        fine = left <= 1e-7 * response.scale + 1e-12 * self.scale
-        was = np.abs(response.wanted) <= 1e-7 * response.scale + 1e-12 * self.scale
-        solved = np.array([[fine[k, rows].all() for rows in response.rows.values()] for k in range(len(trials))])
-        before = np.array([was[rows].all() for rows in response.rows.values()])
-        gained = (solved & ~before).sum(1)
-        lost = (~solved & before).sum(1)
-        known = np.array([self._known(t) for t in trials])
-        whole = solved.all(1)
-        order = sorted(
-            range(len(trials)),
-            key=lambda k: (not whole[k], trials[k].price - 4.0 * gained[k] + 6.0 * lost[k] - 2.0 * known[k]),
+        place = self._place(number)
+        along = scenery.response.along
+        return any(
+            (place, turn) in along and along[place, turn].any()
+            for turn in range(scenery.counts.get(place, 0))
         )
-        chosen, seen = [], set()
-        for k in order:
-            if not whole[k] and not gained[k] and known[k] < 0.99:
-                continue
-            mark = (trials[k].slot.number, *np.round(effects[k] / (np.abs(effects[k]).max() or 1), 7))
-            if mark not in seen:
-                seen.add(mark)
-                chosen.append(trials[k])
-            if len(chosen) >= FINALISTS:
-                break
-        return chosen
 
-    def _known(self, trial: Trial) -> float:
-        """Share of a slot's values under a change that are true quantities."""
-        if not trial.prints:
-            return 0.0
-        states, _, _ = self.table.states(np.array(trial.prints))
-        return float(np.mean([WORTH[s] for s in states]))
+    def _turns(self, number: int, scenery: Scenery) -> frozenset[int]:
+        count = scenery.counts[self._place(number)]
+        if count <= ALL_TURNS:
+            return frozenset(range(count))
+        first = scenery.first.get(self._place(number), 0)
+        return frozenset({first, min(first + 1, count - 1)})
+
+    def _complete(self, trial: Trial, scenery: Scenery) -> bool:
+        return len(trial.values) == scenery.counts[self._place(trial.slot.number)]
+
+    def _linear(self, trials: Sequence[Trial], scenery: Scenery, prober: Prober) -> list[Trial]:
+        """Changes that put all gradients right, to first order."""
+        response = scenery.response
+        if not trials or not response.directions:
+            return []
+        effects = np.zeros((len(trials), response.directions))
+        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for row, trial in enumerate(trials):
+            for turn in trial.values:
+                groups[trial.slot.number, turn].append(row)
+        for (number, turn), rows in groups.items():
+            along = response.along.get((self._place(number), turn))
+            if along is None:
+                continue
+            values = np.array([trials[r].values[turn].reshape(-1) for r in rows])
+            effects[rows] += (values - prober.now[number, turn].reshape(-1)) @ along.T
+        left = np.abs(response.wanted - effects)
+        fine = (left <= LINEAR * response.scale + 1e-12 * self.scale).all(1)
+        return sorted((trials[k] for k in np.flatnonzero(fine)), key=lambda t: t.price)
+
+    def _gains(self, trials: Sequence[Trial], scenery: Scenery, prober: Prober) -> dict[Trial, float]:
+        """How much more of the backward pass would be recognised, by replaying what was recorded."""
+        record = scenery.record
+        nodes = np.flatnonzero(~scenery.truth.forward)
+        replay = Replay(record.graph, nodes, self.rules)
+        asked: dict[int, Provenance] = {
+            k: s.provenance for k, s in enumerate(record.seen) if s.slot in self.backward
+        }
+        weights = {k: 1.0 / max(1, scenery.counts[record.seen[k].slot]) for k in asked}
+        found: dict[Trial, float] = {}
+        for windows in self._windows(trials, scenery):
+            for start in range(0, len(windows), AT_ONCE):
+                part = windows[start : start + AT_ONCE]
+                full = [*part, *[part[-1]] * (AT_ONCE - len(part))]
+                changed = [
+                    (
+                        scenery.seen[self._place(part[0][0].slot.number), turn].provenance,
+                        np.array([t.values[turn] for t, _ in full]),
+                    )
+                    for turn in part[0][1]
+                ]
+                _, values = replay.run(changed, asked)
+                gains = self._worth(values, scenery, weights)
+                for (trial, _), gain in zip(part, gains, strict=False):
+                    found[trial] = max(found.get(trial, -1e9), float(gain))
+        return found
+
+    def _windows(
+        self, trials: Sequence[Trial], scenery: Scenery
+    ) -> list[list[tuple[Trial, tuple[int, ...]]]]:
+        """Which changes are replayed together, with the executions at which they act."""
+        groups: dict[tuple, list] = defaultdict(list)
+        for trial in trials:
+            if not trial.values:
+                continue
+            if self._complete(trial, scenery):
+                groups[trial.slot.number, tuple(sorted(trial.values))].append(trial)
+            if len(trial.values) > 1 or not self._complete(trial, scenery):
+                for turn in trial.values:
+                    groups[trial.slot.number, (turn,)].append(trial)
+        return [[(t, turns) for t in group] for (_, turns), group in groups.items()]
+
+    def _worth(self, values: dict[int, Array], scenery: Scenery, weights: dict[int, float]) -> Array:
+        gains = np.zeros(AT_ONCE)
+        if not values:
+            return gains
+        keys = list(values)
+        prints = np.empty((len(keys), AT_ONCE, 4))
+        with np.errstate(all="ignore"):
+            for row, key in enumerate(keys):
+                flat = values[key]
+                square = flat * flat
+                prints[row, :, 0] = flat.shape[1]
+                prints[row, :, 1] = flat.sum(1)
+                prints[row, :, 2] = square.sum(1)
+                prints[row, :, 3] = (square * flat).sum(1)
+        states, _, _ = self.table.states(prints.reshape(-1, 4))
+        worth = WORTHS[states].reshape(len(keys), AT_ONCE)
+        base = WORTHS[scenery.states[keys]]
+        weight = np.array([weights[k] for k in keys])
+        return ((worth - base[:, None]) * weight[:, None]).sum(0)
+
+    def _survivors(
+        self, trials: Sequence[Trial], gains: Mapping[Trial, float], scenery: Scenery
+    ) -> dict[int, frozenset]:
+        """Changes of often executed slots that are worth trying at every execution."""
+        chosen: dict[int, list[Trial]] = defaultdict(list)
+        for trial in sorted(trials, key=lambda t: t.price - PER_WORTH * gains.get(t, 0.0)):
+            if not self._complete(trial, scenery) and len(chosen[trial.slot.number]) < SURVIVORS:
+                chosen[trial.slot.number].append(trial)
+        return {n: frozenset(t.key for t in ts) for n, ts in chosen.items() if ts}
 
     def patches(self, trials: Sequence[Trial]) -> dict[int, Patch]:
         """Changes as they are put into a run."""
@@ -204,12 +334,8 @@ class Search:
         if not watch.values:
             return 0.0
         states, _, _ = self.table.states(np.array(watch.values))
-        worth = np.array([WORTH[s] for s in range(len(WORTH))])[states]
-        keys = np.array(watch.keys)
-        total = 0.0
-        for number in np.unique(keys):
-            total += float(worth[keys == number].mean())
-        return total
+        worth, keys = WORTHS[states], np.array(watch.keys)
+        return sum(float(worth[keys == number].mean()) for number in np.unique(keys))
 
 
 def patch_of(trial: Trial) -> Patch:

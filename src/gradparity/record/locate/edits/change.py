@@ -1,0 +1,88 @@
+"""A change of one part of an expression, before it is tried."""
+
+import ast
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradparity.record.locate.atoms import Atom, is_value
+from gradparity.record.locate.edits.write import Build
+from gradparity.record.locate.expressions import Part, Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What might have been meant.
+
+    Attributes:
+        run: the part's value then; what it raises says that the change is impossible.
+        key: tells changes of one part apart.
+        price: in nats, the smaller, the likelier a slip.
+        build: how it is written.
+    """
+
+    run: Callable[[], Any]
+    key: tuple
+    price: float
+    build: Build
+
+
+Changes = Iterator[Change]
+
+
+@dataclass
+class Scene:
+    """What is at hand where an expression stands.
+
+    Attributes:
+        reader: evaluates there.
+        atoms: what names a value, with it.
+        sizes: numbers that a factor may be, by what they are called.
+        functions: functions of one array that the subject has, by name.
+        slices: slices that the function's text uses.
+        counts: integers that have names.
+    """
+
+    reader: Reader
+    atoms: list[tuple[Atom, Any]]
+    sizes: Mapping[str, float]
+    functions: Mapping[str, Callable]
+    slices: list[ast.Slice]
+    counts: Mapping[str, int]
+
+
+def fits(value: Any, shape: tuple[int, ...]) -> bool:
+    """Whether a value can stand where one of a shape stood without making it larger."""
+    own = np.shape(value)
+    if own == shape:
+        return True
+    if len(own) > len(shape):
+        return False
+    return all(a in (1, b) for a, b in zip(own[::-1], shape[::-1], strict=False))
+
+
+def in_brackets(part: Part) -> bool:
+    """Whether it is part of an index."""
+    while part.parent is not None:
+        if isinstance(part.parent.node, ast.Subscript) and part.position == 1:
+            return True
+        part = part.parent
+    return False
+
+
+def is_option(part: Part) -> bool:
+    """Whether it is an axis, a flag or another named argument that is no array."""
+    above = part.parent
+    while above is not None and isinstance(above.node, ast.Tuple | ast.UnaryOp):
+        part, above = above, above.parent
+    if above is None or not isinstance(above.node, ast.Call):
+        return False
+    number = part.position - 1 - len(above.node.args)
+    return number >= 0 and not is_value(part.value)
+
+
+def number_like(value: Any) -> bool:
+    """Whether something is an array of numbers, or a number."""
+    return is_value(value) or isinstance(value, int | np.integer) and not isinstance(value, bool)

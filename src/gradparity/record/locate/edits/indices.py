@@ -1,0 +1,108 @@
+"""Another index: one off, another name, other bounds of a slice, the other way round."""
+
+import ast
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from gradparity.record.locate.atoms import is_value
+from gradparity.record.locate.edits import write
+from gradparity.record.locate.edits.change import Change, Changes, Scene
+from gradparity.record.locate.expressions import Part
+
+
+def indices(part: Part, scene: Scene) -> Changes:
+    """Every other index that people write for this one."""
+    node = part.node
+    if not isinstance(node, ast.Subscript) or len(part.parts) != 2 or part.parts[0].is_opaque:
+        return
+    base = part.parts[0].value
+    if not is_value(part.value) and not isinstance(part.value, int | np.integer | tuple | np.ndarray):
+        return
+    for new, price in _others(node.slice, scene):
+        yield Change(
+            lambda new=new: base[scene.reader.value(new)], ("index", ast.unparse(new)), price,
+            write.with_index(new),
+        )  # fmt: skip
+
+
+def _others(index: ast.expr, scene: Scene) -> Iterator[tuple[ast.expr, float]]:
+    if not isinstance(index, ast.Tuple):
+        yield from _other(index, scene)
+        return
+    for place, inner in enumerate(index.elts):
+        for new, price in _other(inner, scene):
+            yield _with_element(index, place, new), price
+    for first in range(len(index.elts)):
+        for second in range(first + 1, len(index.elts)):
+            elements = list(index.elts)
+            elements[first], elements[second] = elements[second], elements[first]
+            yield ast.Tuple(elements, write.LOAD), 2.2
+
+
+def _other(index: ast.expr, scene: Scene) -> Iterator[tuple[ast.expr, float]]:
+    if isinstance(index, ast.Slice):
+        yield from _other_slices(index, scene)
+    elif isinstance(index, ast.Constant) and index.value in (None, ...):
+        return
+    elif _is_count(index):
+        for step in (1, -1):
+            yield _plus(index, step), 2.0
+        for name in scene.counts:
+            if ast.unparse(index) != name:
+                yield ast.Name(name, write.LOAD), 2.3
+        if isinstance(index, ast.BinOp):
+            yield index.left, 2.0
+            yield index.right, 2.4
+    elif isinstance(index, ast.Compare):
+        for atom, value in scene.atoms:
+            if isinstance(value, np.ndarray) and value.dtype.kind == "b":
+                yield atom.node, 2.8
+
+
+def _other_slices(index: ast.Slice, scene: Scene) -> Iterator[tuple[ast.expr, float]]:
+    for other in scene.slices:
+        if ast.dump(other) != ast.dump(index):
+            yield other, 2.3
+    for name in ("lower", "upper"):
+        bound = getattr(index, name)
+        if bound is None:
+            continue
+        for step in (1, -1):
+            yield _with_bound(index, name, _plus(bound, step)), 2.3
+        yield _with_bound(index, name, None), 2.4
+        yield _with_bound(index, name, write.negated(bound)), 2.8
+        for count in scene.counts:
+            if ast.unparse(bound) != count:
+                yield _with_bound(index, name, ast.Name(count, write.LOAD)), 2.8
+    if index.step is not None:
+        yield ast.Slice(index.lower, index.upper, None), 2.0
+    else:
+        yield ast.Slice(index.lower, index.upper, write.number(-1)), 2.3
+    if index.lower is not None and index.upper is None:
+        yield ast.Slice(None, index.lower, index.step), 2.2
+    elif index.upper is not None and index.lower is None:
+        yield ast.Slice(index.upper, None, index.step), 2.2
+
+
+def _is_count(index: ast.expr) -> bool:
+    kinds = (ast.Name, ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.Load)
+    return all(isinstance(n, kinds) for n in ast.walk(index))
+
+
+def _plus(index: ast.expr, step: int) -> ast.expr:
+    if isinstance(index, ast.Constant) and isinstance(index.value, int):
+        return write.number(index.value + step)
+    return ast.BinOp(index, ast.Add() if step > 0 else ast.Sub(), ast.Constant(abs(step)))
+
+
+def _with_bound(index: ast.Slice, name: str, bound: ast.expr | None) -> ast.Slice:
+    parts: dict[str, Any] = {"lower": index.lower, "upper": index.upper, "step": index.step}
+    return ast.Slice(**(parts | {name: bound}))
+
+
+def _with_element(index: ast.Tuple, place: int, new: ast.expr) -> ast.expr:
+    elements = list(index.elts)
+    elements[place] = new
+    return ast.Tuple(elements, write.LOAD)

@@ -1,0 +1,254 @@
+"""Another operand, one too many, one too few."""
+
+import ast
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from gradparity.record.locate.atoms import Atom, is_value
+from gradparity.record.locate.edits import write
+from gradparity.record.locate.edits.change import (
+    Change,
+    Changes,
+    Scene,
+    fits,
+    in_brackets,
+    is_option,
+)
+from gradparity.record.locate.expressions import Part
+
+NAMES = (ast.Name, ast.Attribute, ast.Subscript)
+
+
+def oriented(
+    atom: Atom, value: Any, shape: tuple[int, ...]
+) -> Iterator[tuple[str, Any, ast.expr, float]]:
+    """An atom so that it fits a shape: as it is, transposed, or with an axis more."""
+    own = np.shape(value)
+    if fits(value, shape):
+        yield atom.text, value, atom.node, 0.0 if own == shape else 0.3
+    if len(own) == 2 and own[::-1] == shape and own != (1, 1):
+        yield f"{atom.text}.T", value.T, ast.Attribute(atom.node, "T", write.LOAD), 0.7
+    if 0 < len(own) < len(shape) and not fits(value, shape):
+        for text, index in (("[..., None]", (..., None)), ("[:, None]", (slice(None), None))):
+            if fits(value[index], shape):
+                yield atom.text + text, value[index], write.expression(atom.text + text), 0.6
+
+
+def replaced(part: Part, scene: Scene) -> Changes:
+    """Another value of the subject's where a name stands."""
+    if not isinstance(part.node, NAMES) or not is_value(part.value):
+        return
+    text, shape = ast.unparse(part.node), np.shape(part.value)
+    for atom, value in scene.atoms:
+        if atom.text == text and np.ndim(value) < 2:
+            continue
+        price = 2.0 + _unlike(text, atom.text)
+        found = False
+        for name, one, node, extra in oriented(atom, value, shape):
+            found = True
+            if name != text:
+                yield Change(lambda v=one: v, ("replace", name), price + extra, write.just(node))
+        if not found and len(np.shape(value)) == len(shape):
+            yield Change(
+                lambda v=value: v, ("replace", atom.text), price + 1.0, write.just(atom.node)
+            )
+
+
+def _unlike(left: str, right: str) -> float:
+    """How unlike two names are, 0 to 1.8: people mix up what is called alike."""
+    if left.replace("d", "") == right.replace("d", "") or _letters(left) == _letters(right):
+        return 0.0
+    a, b = set(left), set(right)
+    return 0.3 + 1.5 * (1 - len(a & b) / max(len(a | b), 1))
+
+
+def _letters(text: str) -> str:
+    return "".join(c for c in text if c.isalpha()).lower()
+
+
+def dropped(part: Part, scene: Scene) -> Changes:
+    """Without one of its operands, its sign, its transpose, the function around it."""
+    node = part.node
+    if isinstance(node, ast.BinOp):
+        yield from _one_side(part, node)
+    elif isinstance(node, ast.UnaryOp):
+        yield Change(lambda: part.parts[0].value, ("no sign",), 1.8, write.child("operand"))
+    elif isinstance(node, ast.Attribute) and node.attr in ("T", "mT"):
+        yield Change(lambda: part.parts[0].value, ("no T",), 1.8, write.child("value"))
+    elif isinstance(node, ast.Call):
+        yield from _without_call(part, node)
+    elif isinstance(node, ast.Subscript) and is_value(part.value):
+        yield Change(lambda: part.parts[0].value, ("no index",), 3.0, write.child("value"))
+
+
+def _one_side(part: Part, node: ast.BinOp) -> Changes:
+    for side, name in ((0, "left"), (1, "right")):
+        if part.parts[side].is_opaque:
+            continue
+        if side == 1 and isinstance(node.op, ast.Div | ast.Pow | ast.MatMult | ast.Mod | ast.Sub):
+            if not isinstance(node.op, ast.Sub):
+                continue
+            yield Change(lambda: -part.parts[1].value, ("only -right",), 2.6, lambda n: write.negated(n.right))
+        lost = part.parts[1 - side]
+        price = 2.0 if np.size(lost.value) <= 1 else 2.3
+        yield Change(
+            lambda side=side: part.parts[side].value, ("only", name), price, write.child(name)
+        )
+
+
+def _without_call(part: Part, node: ast.Call) -> Changes:
+    for place in range(min(len(node.args), 2)):
+        argument = part.parts[1 + place]
+        if is_value(argument.value):
+            yield Change(
+                lambda a=argument: a.value, ("no call", place), 2.3,
+                lambda n, place=place: n.args[place],
+            )  # fmt: skip
+    function = part.parts[0]
+    if isinstance(node.func, ast.Attribute) and function.parts and is_value(function.parts[0].value):
+        yield Change(
+            lambda: function.parts[0].value, ("no method",), 2.3, lambda n: n.func.value
+        )
+
+
+def inserted(part: Part, scene: Scene) -> Changes:
+    """A factor, a term, a sign or a function that is missing here."""
+    value = part.value
+    if not is_value(value) or in_brackets(part) or is_option(part):
+        return
+    if isinstance(value, np.ndarray) and value.dtype.kind == "b":
+        yield Change(lambda: ~value, ("not",), 2.5, lambda n: ast.UnaryOp(ast.Invert(), n))
+        return
+    if not _in_product(part):
+        yield from _signs_and_sizes(value, scene)
+        yield from _factors(value, scene)
+    if not _in_sum(part):
+        yield from _terms(value, scene)
+    yield from _functions(part, value, scene)
+    yield from _sums(value)
+
+
+def _in_product(part: Part) -> bool:
+    """Whether a factor here is one of the whole product, tried there."""
+    above = part.parent.node if part.parent is not None else None
+    if not isinstance(above, ast.BinOp):
+        return False
+    return isinstance(above.op, ast.Mult) or (isinstance(above.op, ast.Div) and part.position == 0)
+
+
+def _in_sum(part: Part) -> bool:
+    above = part.parent.node if part.parent is not None else None
+    return isinstance(above, ast.BinOp) and isinstance(above.op, ast.Add | ast.Sub)
+
+
+def _signs_and_sizes(value: Any, scene: Scene) -> Changes:
+    yield Change(lambda: -value, ("negate",), 2.0, write.negated)
+    for name, size in scene.sizes.items():
+        node = write.expression(name)
+        extra = 0.0 if isinstance(node, ast.Name | ast.Constant) else 0.8
+        yield Change(
+            lambda s=size: value * s, ("times", name), 3.2 + extra, write.combined(ast.Mult(), node)
+        )
+        yield Change(
+            lambda s=size: value / s, ("over", name), 3.0 + extra, write.combined(ast.Div(), node)
+        )
+
+
+def _factors(value: Any, scene: Scene) -> Changes:
+    shape = np.shape(value)
+    for atom, found in scene.atoms:
+        for name, other, node, extra in oriented(atom, found, shape):
+            price = 3.4 + extra
+            yield Change(
+                lambda o=other: value * o, ("times", name), price, write.combined(ast.Mult(), node)
+            )
+            if np.asarray(other).dtype.kind == "b":
+                continue
+            yield Change(
+                lambda o=other: value / o, ("over", name), price + 0.4,
+                write.combined(ast.Div(), node),
+            )  # fmt: skip
+            if np.shape(other) == shape:
+                yield from _local(value, name, other)
+
+
+LOCAL: tuple[tuple[str, Callable, float], ...] = (
+    ("{a} * (1 - {a})", lambda a: a * (1 - a), 4.0),
+    ("(1 - {a} ** 2)", lambda a: 1 - a * a, 4.0),
+    ("(1 - {a})", lambda a: 1 - a, 4.0),
+    ("({a} > 0)", lambda a: a > 0, 3.8),
+    ("np.exp({a})", np.exp, 4.4),
+    ("{a} ** 2", lambda a: a * a, 4.4),
+)
+
+
+def _local(value: Any, name: str, other: Any) -> Changes:
+    """A missing derivative of an activation: the sigmoid's, tanh's, a rectifier's."""
+    for form, run, price in LOCAL:
+        text = form.format(a=name)
+        yield Change(
+            lambda run=run: value * run(other), ("times", text), price,
+            lambda n, text=text: ast.BinOp(n, ast.Mult(), write.expression(text)),
+        )  # fmt: skip
+
+
+def _terms(value: Any, scene: Scene) -> Changes:
+    shape = np.shape(value)
+    yield Change(lambda: 1 - value, ("1 -",), 3.2, write.from_one(ast.Sub()))
+    yield Change(lambda: 1 + value, ("1 +",), 3.4, write.from_one(ast.Add()))
+    yield Change(lambda: value - 1, ("- 1",), 3.2, write.combined(ast.Sub(), ast.Constant(1)))
+    for atom, found in scene.atoms:
+        for name, other, node, extra in oriented(atom, found, shape):
+            if np.asarray(other).dtype.kind == "b":
+                continue
+            price = 3.4 + extra
+            yield Change(
+                lambda o=other: value + o, ("plus", name), price, write.combined(ast.Add(), node)
+            )
+            yield Change(
+                lambda o=other: value - o, ("minus", name), price + 0.2,
+                write.combined(ast.Sub(), node),
+            )  # fmt: skip
+
+
+UNARY: tuple[tuple[str, Callable, float], ...] = (
+    ("np.sqrt", np.sqrt, 3.4),
+    ("np.exp", np.exp, 3.2),
+    ("np.log", np.log, 3.6),
+    ("np.tanh", np.tanh, 3.4),
+    ("np.abs", np.abs, 3.6),
+    ("np.diag", np.diag, 3.6),
+)
+
+
+def _functions(part: Part, value: Any, scene: Scene) -> Changes:
+    for power in (2, 3, 0.5):
+        yield Change(lambda p=power: value**p, ("power", power), 3.0, write.powered(power))
+    yield Change(lambda: 1 / value, ("1 /",), 3.4, write.from_one(ast.Div()))
+    for name, run, price in UNARY:
+        yield Change(lambda run=run: run(value), ("call", name), price, write.called(name))
+    for name, run in scene.functions.items():
+        yield Change(lambda run=run: run(value), ("call", name), 3.0, write.called(name))
+
+
+def _sums(value: Any) -> Changes:
+    if not isinstance(value, np.ndarray) or not value.ndim:
+        return
+    for axis in range(value.ndim):
+        yield Change(
+            lambda k=axis: value.sum(axis=k), ("sum", axis), 2.8, write.method("sum", axis=axis)
+        )
+        yield Change(
+            lambda k=axis: value.sum(axis=k, keepdims=True), ("sum keep", axis), 3.0,
+            write.method("sum", axis=axis, keepdims=True),
+        )  # fmt: skip
+        yield Change(
+            lambda k=axis: value.mean(axis=k, keepdims=True), ("mean keep", axis), 3.2,
+            write.method("mean", axis=axis, keepdims=True),
+        )  # fmt: skip
+        yield Change(
+            lambda k=axis: np.flip(value, k), ("flip", axis), 3.4, write.called("np.flip", axis)
+        )
+    yield Change(lambda: value.sum(), ("sum",), 3.0, write.method("sum"))
