@@ -172,19 +172,17 @@ class _Rewriter(ast.NodeTransformer):
         addend = self._slot(node.value, "addend")
         node.value = self._hooked(addend, self._inside(node.value))
         node.target = self.visit(node.target)
-        if any(isinstance(n, ast.Call | ast.NamedExpr | ast.Await) for n in ast.walk(node.target)):
+        if addend is None or any(
+            isinstance(n, ast.Call | ast.NamedExpr | ast.Await) for n in ast.walk(node.target)
+        ):
             return [node]
         target = copy.deepcopy(node.target)
         _loaded(target)
-        made = ast.BinOp(
-            copy.deepcopy(target), node.op, addend.expression if addend else node.value
-        )
-        after = self._slot(node.value, "after")
-        if after is None:
-            return [node]
-        after.expression = ast.fix_missing_locations(ast.copy_location(made, node))
-        if addend:
-            addend.after = after.number
+        made = ast.BinOp(copy.deepcopy(target), node.op, addend.expression)
+        made = ast.fix_missing_locations(ast.copy_location(made, node))
+        after = Slot(len(self.program.slots), addend.statement, "after", made)
+        self.program.slots.append(after)
+        addend.after = after.number
         look = ast.Expr(_hook("after", ast.Constant(after.number), target))
         return [node, ast.fix_missing_locations(ast.copy_location(look, node))]
 

@@ -55,6 +55,9 @@ def atoms_of(scope: Scope | None, names: Mapping[str, Any], given: Mapping[str, 
     texts: dict[str, None] = {}
     written = list(_written(scope)) if scope is not None else []
     counters = _counters(scope, names)
+    for name, value in names.items():
+        if name.isidentifier() and is_value(value):
+            texts[name] = None
     for text in written:
         texts[text] = None
     for name, value in names.items():

@@ -105,7 +105,8 @@ class Prober(Hooks):
         return self.evaluated(number, frame)
 
     def _try(self, slot: Slot, turn: int, frame: FrameType) -> None:
-        names = {**frame.f_globals, **frame.f_locals}
+        local = _local_names(slot, frame)
+        names = {**frame.f_globals, **local}
         reader = Reader(names, self.pure)
         expression = slot.expression
         if slot.after is not None:
@@ -115,7 +116,7 @@ class Prober(Hooks):
             return
         base = np.asarray(root.value, dtype=np.float64)
         self.now[slot.number, turn] = base
-        scene = self._scene(slot, frame, names, reader)
+        scene = self._scene(slot, frame, names, local, reader)
         only = None if self.only is None else self.only.get(slot.number, frozenset())
         for parts, change in (*changes(root, scene), *everywhere(root, scene)):
             key = (*(id(p.node) for p in parts), *change.key)
@@ -143,11 +144,13 @@ class Prober(Hooks):
                 return
         known[key].values[turn] = value
 
-    def _scene(self, slot: Slot, frame: FrameType, names: Mapping, reader: Reader) -> Scene:
+    def _scene(
+        self, slot: Slot, frame: FrameType, names: Mapping, local: Mapping, reader: Reader
+    ) -> Scene:
         scope = slot.statement.scope
         if not self._atoms.get(id(scope)):
             given = {k: v for k, v in frame.f_globals.items() if is_value(v)}
-            self._atoms[id(scope)] = atoms_of(scope, frame.f_locals, given)
+            self._atoms[id(scope)] = atoms_of(scope, local, given)
         atoms = []
         for atom in self._atoms[id(scope)]:
             try:
@@ -159,10 +162,10 @@ class Prober(Hooks):
         slices = [] if scope is None else [n for n in ast.walk(scope) if isinstance(n, ast.Slice)]
         counts = {
             k: int(v)
-            for k, v in frame.f_locals.items()
+            for k, v in local.items()
             if isinstance(v, int | np.integer) and not isinstance(v, bool) and k.isidentifier()
         }
-        sizes = _sizes(counts, frame.f_locals)
+        sizes = _sizes(counts, local)
         return Scene(reader, atoms, sizes, self._functions(frame), slices, counts)
 
     def _functions(self, frame: FrameType) -> dict[str, Callable]:
@@ -174,6 +177,21 @@ class Prober(Hooks):
                 if sum(p.default is p.empty for p in parameters) == 1:
                     found[name] = value
         return found
+
+
+def _local_names(slot: Slot, frame: FrameType) -> dict[str, Any]:
+    """The names of the function that a slot stands in, and of a comprehension inside it."""
+    found: dict[str, Any] = {}
+    scope = slot.statement.scope
+    above: FrameType | None = frame
+    while above is not None:
+        evaluated = above.f_locals is above.f_globals
+        if above.f_code.co_filename == slot.statement.file and not evaluated:
+            found = {**above.f_locals, **found}
+            if scope is not None and above.f_code.co_name == scope.name:
+                break
+        above = above.f_back
+    return found
 
 
 def _whole(parts: tuple[Part, ...], change: Change) -> Array | None:

@@ -2,7 +2,7 @@
 
 import ast
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +11,19 @@ import numpy as np
 from gradparity.record.frontend.hooks import Hooks, Patch, Seen
 from gradparity.record.frontend.source import Slot, with_calls_hooked
 from gradparity.record.graph import Array, Provenance
+from gradparity.record.locate.flow import depths, nearest, parents_of
 from gradparity.record.locate.probe import Prober, Trial
 from gradparity.record.locate.purity import Purity
-from gradparity.record.locate.recognise import EXACT, PARTIAL, WORTH, Table, fingerprints
+from gradparity.record.locate.recognise import (
+    EXACT,
+    FORWARD,
+    PARTIAL,
+    SCALED,
+    UNKNOWN,
+    WORTH,
+    Table,
+    fingerprints,
+)
 from gradparity.record.locate.replay import AT_ONCE, Replay
 from gradparity.record.locate.response import Response, respond
 from gradparity.record.rules import Rules
@@ -28,7 +38,7 @@ PER_WORTH = 2.0
 FINALISTS = 40
 MOST_EDITS = 8
 ALL_TURNS = 3  # executions up to which a slot's changes are tried at each
-SURVIVORS = 80
+EVALUATIONS = 2400  # of changes of one slot, over all its executions
 CHEAP = 2.6
 WORTHS = np.array([WORTH[s] for s in range(len(WORTH))])
 
@@ -97,6 +107,8 @@ class Scenery:
     counts: dict[int, int]
     states: Array
     first: dict[int, int]
+    parents: list[set[int]]
+    depth: Array
 
 
 @dataclass
@@ -141,41 +153,78 @@ class Search:
             counts[s.slot] = max(counts[s.slot], s.turn + 1)
             if states[number] not in (EXACT, PARTIAL) and s.slot not in first:
                 first[s.slot] = s.turn
-        return Scenery(record, truth, response, seen, counts, states, first)
+        parents = parents_of(record.graph, truth, record.seen)
+        mine = np.array([s.slot in self.backward for s in record.seen])
+        bad = mine & np.isin(states, (UNKNOWN, SCALED, FORWARD))
+        depth = depths(parents, bad)
+        return Scenery(record, truth, response, seen, counts, states, first, parents, depth)
 
     def step(self, now: Explanation, scenery: Scenery) -> Explanation | None:
-        """One more change."""
-        taken = {t.slot.number for t in now.trials}
-        turns = {
-            n: self._turns(n, scenery)
-            for n in self.backward
-            if n not in taken and self._matters(n, scenery)
-        }
-        prober = self._probed(now, turns, None)
-        trials = [t for n in turns for t in prober.trials[n].values()]
-        complete = [t for t in trials if self._complete(t, scenery)]
-        finalists = self._linear(complete, scenery, prober)
-        if not any(t.price <= CHEAP + 1.0 for t in finalists):
-            gains = self._gains(trials, scenery, prober)
-            survivors = self._survivors(trials, gains, scenery)
-            if survivors:
-                every = {n: frozenset(range(scenery.counts[self._place(n)])) for n in survivors}
-                more = self._probed(now, every, survivors)
-                later = [t for n in survivors for t in more.trials[n].values()]
-                finalists += self._linear([t for t in later if self._complete(t, scenery)], scenery, more)
-            ranked = sorted(
-                (t for t in trials if gains.get(t, 0.0) > 1e-6),
-                key=lambda t: t.price - PER_WORTH * gains[t],
-            )
-            finalists += ranked[: FINALISTS - len(finalists) // 2]
+        """One more change: first where the first unknown values are, then everywhere."""
         best = None
-        for trial in self._distinct(finalists)[:FINALISTS]:
-            found = self.evaluated([*now.trials, trial])
-            if best is None or found.total < best.total:
-                best = found
-        if best is None or best.total >= now.total:
-            return None
-        return best
+        for turns in self._stages(now, scenery):
+            prober = self._probed(now, turns, None)
+            trials = [t for n in turns for t in prober.trials[n].values()]
+            complete = [t for t in trials if self._complete(t, scenery)]
+            finalists = self._linear(complete, scenery, prober)
+            if not any(t.price <= CHEAP + 1.0 for t in finalists):
+                finalists += self._by_replay(now, trials, scenery, prober)
+            for trial in self._distinct(finalists)[:FINALISTS]:
+                found = self.evaluated([*now.trials, trial])
+                if best is None or found.total < best.total:
+                    best = found
+            if best is not None and self._convinces(best, now):
+                return best
+        return best if best is not None and best.total < now.total else None
+
+    def _convinces(self, best: Explanation, now: Explanation) -> bool:
+        """Whether it is not worth looking further."""
+        price = best.price - now.price
+        if len(best.right) == len(self.right):
+            return price <= 4.2
+        return best.total < now.total - 2.0 and len(best.right) >= len(now.right)
+
+    def _stages(self, now: Explanation, scenery: Scenery) -> Iterator[dict[int, frozenset[int]]]:
+        """Slots and executions to look at: seldom executed ones and the first unknown ones first."""
+        taken = {t.slot.number for t in now.trials}
+        every = [n for n in self.backward if n not in taken and self._matters(n, scenery)]
+        seldom = {
+            n: frozenset(range(scenery.counts[self._place(n)]))
+            for n in every
+            if scenery.counts[self._place(n)] <= ALL_TURNS
+        }
+        done: dict[int, frozenset[int]] = {}
+        for most in (1, 4, None):
+            wanted = dict(seldom) if not done else {}
+            if most is None:
+                near = {self._place(n): set(self._turns(n, scenery)) for n in every}
+            else:
+                near = nearest(scenery.depth, scenery.record.seen, scenery.parents, most)
+            for n in every:
+                turns = frozenset(near.get(self._place(n), ()))
+                if turns - done.get(n, frozenset()) - wanted.get(n, frozenset()):
+                    wanted[n] = turns | wanted.get(n, frozenset())
+            for n, turns in wanted.items():
+                done[n] = done.get(n, frozenset()) | turns
+            if wanted:
+                yield wanted
+
+    def _by_replay(
+        self, now: Explanation, trials: list[Trial], scenery: Scenery, prober: Prober
+    ) -> list[Trial]:
+        """Changes under which more would be recognised, or that are right at every execution."""
+        gains = self._gains(trials, scenery, prober)
+        found: list[Trial] = []
+        survivors = self._survivors(trials, gains, scenery)
+        if survivors:
+            every = {n: frozenset(range(scenery.counts[self._place(n)])) for n in survivors}
+            more = self._probed(now, every, survivors)
+            later = [t for n in survivors for t in more.trials[n].values()]
+            found += self._linear([t for t in later if self._complete(t, scenery)], scenery, more)
+        ranked = sorted(
+            (t for t in trials if gains.get(t, 0.0) > 1e-6), key=lambda t: t.price - PER_WORTH * gains[t]
+        )
+        return [*found[: FINALISTS // 2], *ranked[:FINALISTS]]
 
     @staticmethod
     def _distinct(trials: Sequence[Trial]) -> list[Trial]:
@@ -212,7 +261,7 @@ class Search:
         if count <= ALL_TURNS:
             return frozenset(range(count))
         first = scenery.first.get(self._place(number), 0)
-        return frozenset({first, min(first + 1, count - 1)})
+        return frozenset({0, first, min(first + 1, count - 1)})
 
     def _complete(self, trial: Trial, scenery: Scenery) -> bool:
         return len(trial.values) == scenery.counts[self._place(trial.slot.number)]
@@ -305,8 +354,10 @@ class Search:
         """Changes of often executed slots that are worth trying at every execution."""
         chosen: dict[int, list[Trial]] = defaultdict(list)
         for trial in sorted(trials, key=lambda t: t.price - PER_WORTH * gains.get(t, 0.0)):
-            if not self._complete(trial, scenery) and len(chosen[trial.slot.number]) < SURVIVORS:
-                chosen[trial.slot.number].append(trial)
+            number = trial.slot.number
+            most = min(400, max(40, EVALUATIONS // scenery.counts[self._place(number)]))
+            if not self._complete(trial, scenery) and len(chosen[number]) < most:
+                chosen[number].append(trial)
         return {n: frozenset(t.key for t in ts) for n, ts in chosen.items() if ts}
 
     def patches(self, trials: Sequence[Trial]) -> dict[int, Patch]:

@@ -1,0 +1,83 @@
+"""How values at slots follow from each other, and where the first ones are that nobody knows."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from gradparity.record.frontend.hooks import Seen
+from gradparity.record.graph import Array, Graph
+from gradparity.record.truth import Truth
+
+FAR = 10**6
+
+
+def parents_of(graph: Graph, truth: Truth, seen: Sequence[Seen]) -> list[set[int]]:
+    """For every value at a slot the values at slots that it was computed from directly.
+
+    Args:
+        graph: what was recorded.
+        truth: of its forward pass, whose values are nobody's parents.
+        seen: values at slots, in order.
+    """
+    owner: dict[int, int] = {}
+    sources: dict[int, frozenset[int]] = {}
+    producers = graph.producers()
+    found: list[set[int]] = []
+    forward = truth.numbers
+
+    def behind(places: Array, own: int = -1) -> frozenset[int]:
+        result: set[int] = set()
+        nodes: set[int] = set()
+        for place in np.unique(places.reshape(-1)).tolist():
+            if place in owner and owner[place] != own:
+                result.add(owner[place])
+            elif not forward[place] and producers[place] >= 0:
+                nodes.add(int(producers[place]))
+        for node in nodes:
+            result |= sources.get(node, frozenset())
+        return frozenset(result)
+
+    ready = 0
+    for number, value in enumerate(seen):
+        while ready < len(graph.nodes) and graph.nodes[ready].stop <= value.size:
+            node = graph.nodes[ready]
+            if not truth.forward[ready]:
+                sources[ready] = frozenset().union(*[behind(p) for p in node.operands])
+            ready += 1
+        found.append(set(behind(value.provenance)) - {number})
+        for place in np.unique(value.provenance.reshape(-1)).tolist():
+            if not forward[place]:
+                owner[place] = number
+    return found
+
+
+def depths(parents: Sequence[set[int]], bad: Array) -> Array:
+    """How far each unknown value is from the first unknown ones; `FAR` for what is known.
+
+    Args:
+        parents: of each value.
+        bad: `(values,)` bool: which are unknown.
+    """
+    found = np.full(len(parents), FAR)
+    for number, before in enumerate(parents):
+        if bad[number]:
+            above = [found[p] for p in before if bad[p]]
+            found[number] = 0 if not above else 1 + min(above)
+    return found
+
+
+def nearest(depth: Array, seen: Sequence[Seen], parents: Sequence[set[int]], most: int) -> dict[int, set[int]]:
+    """By slot, the executions that are at most so far from the first unknown values, or just before."""
+    chosen: dict[int, set[int]] = defaultdict(set)
+    for number in np.argsort(depth, kind="stable"):
+        if depth[number] > most:
+            break
+        value = seen[number]
+        if len(chosen[value.slot]) < 2:
+            chosen[value.slot].add(value.turn)
+        if depth[number] == 0:
+            for p in parents[number]:
+                if len(chosen[seen[p].slot]) < 2:
+                    chosen[seen[p].slot].add(seen[p].turn)
+    return chosen
