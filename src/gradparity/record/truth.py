@@ -59,3 +59,10 @@ class Truth:
         for use in reversed(self.uses):
             groups[use.provenance.tobytes() + str(use.provenance.shape).encode()].append(use)
         return list(groups.values())
+
+    def of_same_numbers(self, most: int = 6) -> list[list[Use]]:
+        """Uses of the same few numbers, each once, in whatever arrangement; 3 to `most` of them."""
+        groups: dict[bytes, list[Use]] = defaultdict(list)
+        for use in reversed(self.uses):
+            groups[np.sort(use.provenance, axis=None).tobytes()].append(use)
+        return [uses for uses in groups.values() if 2 < len(uses) <= most]

@@ -6,6 +6,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from types import FrameType, FunctionType
 from typing import Any
 
@@ -15,7 +16,7 @@ from gradparity.record.frontend.hooks import Hooks, Patch
 from gradparity.record.frontend.source import Program, Slot
 from gradparity.record.graph import Array
 from gradparity.record.locate.atoms import Atom, atoms_of, is_value
-from gradparity.record.locate.edits import Scene, changes, everywhere
+from gradparity.record.locate.edits import Scene, changes, deep, everywhere
 from gradparity.record.locate.edits.change import Change
 from gradparity.record.locate.edits.write import edited
 from gradparity.record.locate.expressions import Part, Reader
@@ -66,6 +67,7 @@ class Prober(Hooks):
         pure: which functions can be called again.
         patches: of the run.
         only: by slot, keys of the changes that are tried; None: all.
+        deep: whether missing products are tried, instead of small changes.
     """
 
     def __init__(
@@ -76,9 +78,10 @@ class Prober(Hooks):
         pure: Purity,
         patches: Mapping[int, Patch],
         only: Mapping[int, frozenset[tuple]] | None = None,
+        deep: bool = False,
     ) -> None:
         super().__init__(program, files, patches)
-        self.wanted, self.pure, self.only = turns, pure, only
+        self.wanted, self.pure, self.only, self.deep = turns, pure, only, deep
         self.trials: dict[int, dict[tuple, Trial]] = defaultdict(dict)
         self.now: dict[tuple[int, int], Array] = {}
         self._turns: dict[int, int] = defaultdict(int)
@@ -118,7 +121,8 @@ class Prober(Hooks):
         self.now[slot.number, turn] = base
         scene = self._scene(slot, frame, names, local, reader)
         only = None if self.only is None else self.only.get(slot.number, frozenset())
-        for parts, change in (*changes(root, scene), *everywhere(root, scene)):
+        tried = deep(root, scene) if self.deep else chain(changes(root, scene), everywhere(root, scene))
+        for parts, change in tried:
             key = (*(id(p.node) for p in parts), *change.key)
             if only is None or key in only:
                 self._note(slot, root, parts, change, key, turn, base)
@@ -148,11 +152,11 @@ class Prober(Hooks):
         self, slot: Slot, frame: FrameType, names: Mapping, local: Mapping, reader: Reader
     ) -> Scene:
         scope = slot.statement.scope
-        if not self._atoms.get(id(scope)):
+        if slot.number not in self._atoms:
             given = {k: v for k, v in frame.f_globals.items() if is_value(v)}
-            self._atoms[id(scope)] = atoms_of(scope, local, given)
+            self._atoms[slot.number] = atoms_of(scope, local, given)
         atoms = []
-        for atom in self._atoms[id(scope)]:
+        for atom in self._atoms[slot.number]:
             try:
                 value = eval(atom.code, names)  # type: ignore[arg-type]
             except Exception:

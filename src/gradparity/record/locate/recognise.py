@@ -4,6 +4,7 @@ An array is known by sums over its entries, which do not ask for its orientation
 together, for a gradient under the wrong mask has only entries of true ones.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -74,6 +75,8 @@ class Table:
             add("adjoint", places, truth.adjoints[places])
         for uses in truth.grouped():
             self._sums(uses, add)
+        for uses in truth.of_same_numbers():
+            self._subsets(uses, add)
         for number in np.flatnonzero(truth.forward):
             node = graph.nodes[number]
             places = np.arange(node.start, node.stop).reshape(node.shape)
@@ -92,6 +95,20 @@ class Table:
         first, last = np.cumsum(each, axis=0), np.cumsum(each[::-1], axis=0)
         for total in (*first[1:], *last[1:-1]):
             add("sum", places, total)
+
+    @staticmethod
+    def _subsets(uses: Sequence, add) -> None:  # type: ignore[no-untyped-def]
+        """Sums of any of the few uses that the same numbers have, in whatever arrangement."""
+        order = np.argsort(uses[0].provenance.reshape(-1), kind="stable")
+        aligned = []
+        for use in uses:
+            flat = np.empty(use.contribution.size)
+            places = np.argsort(use.provenance.reshape(-1), kind="stable")
+            flat[order] = use.contribution.reshape(-1)[places]
+            aligned.append(flat)
+        for count in range(2, len(uses)):
+            for chosen in itertools.combinations(aligned, count):
+                add("sum", uses[0].provenance, np.sum(chosen, axis=0))
 
     def _index(self, prints: Array) -> None:
         keys = _keys(prints)

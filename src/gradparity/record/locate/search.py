@@ -162,20 +162,26 @@ class Search:
     def step(self, now: Explanation, scenery: Scenery) -> Explanation | None:
         """One more change: first where the first unknown values are, then everywhere."""
         best = None
-        for turns in self._stages(now, scenery):
-            prober = self._probed(now, turns, None)
-            trials = [t for n in turns for t in prober.trials[n].values()]
-            complete = [t for t in trials if self._complete(t, scenery)]
-            finalists = self._linear(complete, scenery, prober)
-            if not any(t.price <= CHEAP + 1.0 for t in finalists):
-                finalists += self._by_replay(now, trials, scenery, prober)
-            for trial in self._distinct(finalists)[:FINALISTS]:
-                found = self.evaluated([*now.trials, trial])
+        for turns, deep in self._stages(now, scenery):
+            for found in self._tried(now, turns, scenery, deep):
                 if best is None or found.total < best.total:
                     best = found
             if best is not None and self._convinces(best, now):
                 return best
         return best if best is not None and best.total < now.total else None
+
+    def _tried(
+        self, now: Explanation, turns: dict[int, frozenset[int]], scenery: Scenery, deep: bool
+    ) -> Iterator[Explanation]:
+        """The most promising changes of some slots, run."""
+        prober = self._probed(now, turns, None, deep)
+        trials = [t for n in turns for t in prober.trials[n].values()]
+        complete = [t for t in trials if self._complete(t, scenery)]
+        finalists = self._linear(complete, scenery, prober)
+        if not any(t.price <= CHEAP + 1.0 for t in finalists):
+            finalists += self._by_replay(now, trials, scenery, prober, deep)
+        for trial in self._distinct(finalists)[:FINALISTS]:
+            yield self.evaluated([*now.trials, trial])
 
     def _convinces(self, best: Explanation, now: Explanation) -> bool:
         """Whether it is not worth looking further."""
@@ -184,7 +190,9 @@ class Search:
             return price <= 4.2
         return best.total < now.total - 2.0 and len(best.right) >= len(now.right)
 
-    def _stages(self, now: Explanation, scenery: Scenery) -> Iterator[dict[int, frozenset[int]]]:
+    def _stages(
+        self, now: Explanation, scenery: Scenery
+    ) -> Iterator[tuple[dict[int, frozenset[int]], bool]]:
         """Slots and executions to look at: seldom executed ones and the first unknown ones first."""
         taken = {t.slot.number for t in now.trials}
         every = [n for n in self.backward if n not in taken and self._matters(n, scenery)]
@@ -195,6 +203,10 @@ class Search:
         }
         done: dict[int, frozenset[int]] = {}
         for most in (1, 4, None):
+            if most is None:
+                near = nearest(scenery.depth, scenery.record.seen, scenery.parents, 0)
+                close = {n: frozenset(near[self._place(n)]) for n in every if self._place(n) in near}
+                yield close | seldom, True
             wanted = dict(seldom) if not done else {}
             if most is None:
                 near = {self._place(n): set(self._turns(n, scenery)) for n in every}
@@ -207,10 +219,10 @@ class Search:
             for n, turns in wanted.items():
                 done[n] = done.get(n, frozenset()) | turns
             if wanted:
-                yield wanted
+                yield wanted, False
 
     def _by_replay(
-        self, now: Explanation, trials: list[Trial], scenery: Scenery, prober: Prober
+        self, now: Explanation, trials: list[Trial], scenery: Scenery, prober: Prober, deep: bool
     ) -> list[Trial]:
         """Changes under which more would be recognised, or that are right at every execution."""
         gains = self._gains(trials, scenery, prober)
@@ -218,7 +230,7 @@ class Search:
         survivors = self._survivors(trials, gains, scenery)
         if survivors:
             every = {n: frozenset(range(scenery.counts[self._place(n)])) for n in survivors}
-            more = self._probed(now, every, survivors)
+            more = self._probed(now, every, survivors, deep)
             later = [t for n in survivors for t in more.trials[n].values()]
             found += self._linear([t for t in later if self._complete(t, scenery)], scenery, more)
         ranked = sorted(
@@ -234,10 +246,14 @@ class Search:
         return list(found.values())
 
     def _probed(
-        self, now: Explanation, turns: Mapping[int, frozenset[int]], only: Mapping[int, frozenset] | None
+        self,
+        now: Explanation,
+        turns: Mapping[int, frozenset[int]],
+        only: Mapping[int, frozenset] | None,
+        deep: bool,
     ) -> Prober:
-        code = self.runner.code
-        prober = Prober(code.program, code.files, turns, self.pure, self.patches(now.trials), only)
+        code, patches = self.runner.code, self.patches(now.trials)
+        prober = Prober(code.program, code.files, turns, self.pure, patches, only, deep)
         self.runner.plain(prober)
         return prober
 
@@ -289,46 +305,36 @@ class Search:
     def _gains(self, trials: Sequence[Trial], scenery: Scenery, prober: Prober) -> dict[Trial, float]:
         """How much more of the backward pass would be recognised, by replaying what was recorded."""
         record = scenery.record
-        nodes = np.flatnonzero(~scenery.truth.forward)
-        replay = Replay(record.graph, nodes, self.rules)
-        asked: dict[int, Provenance] = {
-            k: s.provenance for k, s in enumerate(record.seen) if s.slot in self.backward
-        }
-        weights = {k: 1.0 / max(1, scenery.counts[record.seen[k].slot]) for k in asked}
+        replay = Replay(record.graph, np.flatnonzero(~scenery.truth.forward), self.rules)
         found: dict[Trial, float] = {}
-        for windows in self._windows(trials, scenery):
-            for start in range(0, len(windows), AT_ONCE):
-                part = windows[start : start + AT_ONCE]
-                full = [*part, *[part[-1]] * (AT_ONCE - len(part))]
-                changed = [
-                    (
-                        scenery.seen[self._place(part[0][0].slot.number), turn].provenance,
-                        np.array([t.values[turn] for t, _ in full]),
-                    )
-                    for turn in part[0][1]
-                ]
-                _, values = replay.run(changed, asked)
-                gains = self._worth(values, scenery, weights)
-                for (trial, _), gain in zip(part, gains, strict=False):
-                    found[trial] = max(found.get(trial, -1e9), float(gain))
+        groups: dict[tuple[int, int], dict[bytes, list[Trial]]] = defaultdict(lambda: defaultdict(list))
+        for trial in trials:
+            for turn, value in trial.values.items():
+                groups[trial.slot.number, turn][np.round(value, 10).tobytes()].append(trial)
+        for (number, turn), alike in groups.items():
+            place = self._place(number)
+            seen = scenery.seen[place, turn]
+            following = scenery.seen.get((place, turn + 1))
+            until = record.graph.size if following is None else following.size
+            asked = {
+                k: s.provenance
+                for k, s in enumerate(record.seen)
+                if s.slot in self.backward and seen.size <= s.size <= until and not s.provenance.max() >= until
+            }
+            gathered = list(alike.values())
+            base = prober.now[number, turn]
+            for start in range(0, len(gathered), AT_ONCE):
+                part = gathered[start : start + AT_ONCE]
+                values = [g[0].values[turn] for g in part]
+                values += [base] * (AT_ONCE - len(part))
+                made = replay.run([(seen.provenance, np.array(values))], asked, until)
+                gains = self._worth(made, scenery)
+                for group, gain in zip(part, gains, strict=False):
+                    for trial in group:
+                        found[trial] = max(found.get(trial, -1e9), float(gain))
         return found
 
-    def _windows(
-        self, trials: Sequence[Trial], scenery: Scenery
-    ) -> list[list[tuple[Trial, tuple[int, ...]]]]:
-        """Which changes are replayed together, with the executions at which they act."""
-        groups: dict[tuple, list] = defaultdict(list)
-        for trial in trials:
-            if not trial.values:
-                continue
-            if self._complete(trial, scenery):
-                groups[trial.slot.number, tuple(sorted(trial.values))].append(trial)
-            if len(trial.values) > 1 or not self._complete(trial, scenery):
-                for turn in trial.values:
-                    groups[trial.slot.number, (turn,)].append(trial)
-        return [[(t, turns) for t in group] for (_, turns), group in groups.items()]
-
-    def _worth(self, values: dict[int, Array], scenery: Scenery, weights: dict[int, float]) -> Array:
+    def _worth(self, values: dict[int, Array], scenery: Scenery) -> Array:
         gains = np.zeros(AT_ONCE)
         if not values:
             return gains
@@ -345,7 +351,8 @@ class Search:
         states, _, _ = self.table.states(prints.reshape(-1, 4))
         worth = WORTHS[states].reshape(len(keys), AT_ONCE)
         base = WORTHS[scenery.states[keys]]
-        weight = np.array([weights[k] for k in keys])
+        seen = scenery.record.seen
+        weight = np.array([1.0 / max(1, scenery.counts[seen[k].slot]) for k in keys])
         return ((worth - base[:, None]) * weight[:, None]).sum(0)
 
     def _survivors(

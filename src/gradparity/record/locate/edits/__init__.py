@@ -14,6 +14,7 @@ from gradparity.record.locate.edits.change import Change, Scene
 from gradparity.record.locate.edits.indices import indices
 from gradparity.record.locate.edits.operands import dropped, inserted, replaced
 from gradparity.record.locate.edits.operators import constants, operators, transposed
+from gradparity.record.locate.edits.products import products
 from gradparity.record.locate.expressions import Part
 
 EVERYWHERE = 0.8  # what it costs that a slip was made several times
@@ -42,3 +43,15 @@ def everywhere(root: Part, scene: Scene) -> Iterator[tuple[tuple[Part, ...], Cha
                 for change in kind(parts[0], scene):
                     key = ("everywhere", *change.key)
                     yield tuple(parts), replace(change, key=key, price=change.price + EVERYWHERE)
+
+
+def deep(root: Part, scene: Scene) -> Iterator[tuple[tuple[Part, ...], Change]]:
+    """Whole products that are missing."""
+    for change in products(root, scene):
+        yield (root,), change
+    node = root.node
+    if isinstance(node, ast.BinOp) and len(root.parts) == 2:
+        for part in root.parts:
+            if is_value(part.value) and not isinstance(part.node, ast.Constant):
+                for change in products(part, scene):
+                    yield (part,), change
