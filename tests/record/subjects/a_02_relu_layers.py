@@ -48,8 +48,8 @@ def arguments():
     for n_in, n_out in zip(sizes[:-1], sizes[1:]):
         layers.append({
             "W": rng.normal(size=(n_in, n_out)) * np.sqrt(2 / n_in),
-            "b": rng.normal(size=n_out) * 0.3,
+            "b": rng.normal(size=n_out),
         })
-    x = rng.normal(size=(4, 5)) * 2.5
+    x = rng.normal(size=(4, 5))
     labels = np.array([2, 0, 1, 2])
     return layers, x, labels

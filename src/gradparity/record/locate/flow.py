@@ -67,17 +67,45 @@ def depths(parents: Sequence[set[int]], bad: Array) -> Array:
     return found
 
 
-def nearest(depth: Array, seen: Sequence[Seen], parents: Sequence[set[int]], most: int) -> dict[int, set[int]]:
-    """By slot, the executions that are at most so far from the first unknown values, or just before."""
-    chosen: dict[int, set[int]] = defaultdict(set)
-    for number in np.argsort(depth, kind="stable"):
+def nearest(
+    depth: Array, doubtful: Array, seen: Sequence[Seen], parents: Sequence[set[int]], most: int
+) -> dict[int, set[int]]:
+    """By slot, executions at most so far from the first unknown values, and those just before.
+
+    Args:
+        depth: of each value.
+        doubtful: `(values,)` bool: which are parts of something true, so that a part may be missing.
+        seen, parents: the values.
+        most: how far.
+    """
+    first: dict[int, int] = {}
+    before: dict[int, int] = {}
+    for number in np.argsort(depth, kind="stable").tolist():
         if depth[number] > most:
             break
-        value = seen[number]
-        if len(chosen[value.slot]) < 2:
-            chosen[value.slot].add(value.turn)
+        first.setdefault(seen[number].slot, seen[number].turn)
         if depth[number] == 0:
             for p in parents[number]:
-                if len(chosen[seen[p].slot]) < 2:
-                    chosen[seen[p].slot].add(seen[p].turn)
+                before.setdefault(seen[p].slot, seen[p].turn)
+                for q in parents[p] if doubtful[p] else ():
+                    before.setdefault(seen[q].slot, seen[q].turn)
+    chosen: dict[int, set[int]] = defaultdict(set)
+    for slot, turn in (*first.items(), *before.items()):
+        chosen[slot].add(turn)
     return chosen
+
+
+def recurrent(seen: Sequence[Seen], parents: Sequence[set[int]]) -> set[int]:
+    """Slots whose value depends on their own value one execution before, other slots between."""
+    found: set[int] = set()
+    reach: list[set[int]] = []
+    for number, before in enumerate(parents):
+        own = seen[number].slot
+        behind: set[int] = set()
+        for p in before:
+            if seen[p].slot != own:
+                behind |= reach[p] | {seen[p].slot}
+        if own in behind:
+            found.add(own)
+        reach.append(behind)
+    return found

@@ -11,7 +11,7 @@ import numpy as np
 from gradparity.record.frontend.hooks import Hooks, Patch, Seen
 from gradparity.record.frontend.source import Slot, with_calls_hooked
 from gradparity.record.graph import Array, Provenance
-from gradparity.record.locate.flow import depths, nearest, parents_of
+from gradparity.record.locate.flow import depths, nearest, parents_of, recurrent
 from gradparity.record.locate.probe import Prober, Trial
 from gradparity.record.locate.purity import Purity
 from gradparity.record.locate.recognise import (
@@ -23,6 +23,7 @@ from gradparity.record.locate.recognise import (
     WORTH,
     Table,
     fingerprints,
+    prints_of,
 )
 from gradparity.record.locate.replay import AT_ONCE, Replay
 from gradparity.record.locate.response import Response, respond
@@ -40,6 +41,7 @@ MOST_EDITS = 8
 ALL_TURNS = 3  # executions up to which a slot's changes are tried at each
 EVALUATIONS = 2400  # of changes of one slot, over all its executions
 CHEAP = 2.6
+LEADING = 2  # executions of a slot that count for themselves
 WORTHS = np.array([WORTH[s] for s in range(len(WORTH))])
 
 
@@ -109,6 +111,7 @@ class Scenery:
     first: dict[int, int]
     parents: list[set[int]]
     depth: Array
+    recurrent: set[int]
 
 
 @dataclass
@@ -157,7 +160,7 @@ class Search:
         mine = np.array([s.slot in self.backward for s in record.seen])
         bad = mine & np.isin(states, (UNKNOWN, SCALED, FORWARD))
         depth = depths(parents, bad)
-        return Scenery(record, truth, response, seen, counts, states, first, parents, depth)
+        return Scenery(record, truth, response, seen, counts, states, first, parents, depth, recurrent(record.seen, parents))
 
     def step(self, now: Explanation, scenery: Scenery) -> Explanation | None:
         """One more change: first where the first unknown values are, then everywhere."""
@@ -204,14 +207,14 @@ class Search:
         done: dict[int, frozenset[int]] = {}
         for most in (1, 4, None):
             if most is None:
-                near = nearest(scenery.depth, scenery.record.seen, scenery.parents, 0)
+                near = self._near(scenery, 0)
                 close = {n: frozenset(near[self._place(n)]) for n in every if self._place(n) in near}
                 yield close | seldom, True
             wanted = dict(seldom) if not done else {}
             if most is None:
                 near = {self._place(n): set(self._turns(n, scenery)) for n in every}
             else:
-                near = nearest(scenery.depth, scenery.record.seen, scenery.parents, most)
+                near = self._near(scenery, most)
             for n in every:
                 turns = frozenset(near.get(self._place(n), ()))
                 if turns - done.get(n, frozenset()) - wanted.get(n, frozenset()):
@@ -220,6 +223,11 @@ class Search:
                 done[n] = done.get(n, frozenset()) | turns
             if wanted:
                 yield wanted, False
+
+    @staticmethod
+    def _near(scenery: Scenery, most: int) -> dict[int, set[int]]:
+        doubtful = scenery.states == PARTIAL
+        return nearest(scenery.depth, doubtful, scenery.record.seen, scenery.parents, most)
 
     def _by_replay(
         self, now: Explanation, trials: list[Trial], scenery: Scenery, prober: Prober, deep: bool
@@ -335,25 +343,15 @@ class Search:
         return found
 
     def _worth(self, values: dict[int, Array], scenery: Scenery) -> Array:
-        gains = np.zeros(AT_ONCE)
+        """`(changes,)` what is recognised more, each slot counted once."""
         if not values:
-            return gains
+            return np.zeros(AT_ONCE)
         keys = list(values)
-        prints = np.empty((len(keys), AT_ONCE, 4))
-        with np.errstate(all="ignore"):
-            for row, key in enumerate(keys):
-                flat = values[key]
-                square = flat * flat
-                prints[row, :, 0] = flat.shape[1]
-                prints[row, :, 1] = flat.sum(1)
-                prints[row, :, 2] = square.sum(1)
-                prints[row, :, 3] = (square * flat).sum(1)
+        prints = np.stack([prints_of(values[key]) for key in keys])
         states, _, _ = self.table.states(prints.reshape(-1, 4))
-        worth = WORTHS[states].reshape(len(keys), AT_ONCE)
-        base = WORTHS[scenery.states[keys]]
-        seen = scenery.record.seen
-        weight = np.array([1.0 / max(1, scenery.counts[seen[k].slot]) for k in keys])
-        return ((worth - base[:, None]) * weight[:, None]).sum(0)
+        worth = WORTHS[states].reshape(len(keys), AT_ONCE) - WORTHS[scenery.states[keys]][:, None]
+        slots = np.array([scenery.record.seen[k].slot for k in keys])
+        return sum((worth[slots == n].mean(0) for n in np.unique(slots)), np.zeros(AT_ONCE))
 
     def _survivors(
         self, trials: Sequence[Trial], gains: Mapping[Trial, float], scenery: Scenery
@@ -363,6 +361,8 @@ class Search:
         for trial in sorted(trials, key=lambda t: t.price - PER_WORTH * gains.get(t, 0.0)):
             number = trial.slot.number
             most = min(400, max(40, EVALUATIONS // scenery.counts[self._place(number)]))
+            if self._place(number) in scenery.recurrent:
+                continue
             if not self._complete(trial, scenery) and len(chosen[number]) < most:
                 chosen[number].append(trial)
         return {n: frozenset(t.key for t in ts) for n, ts in chosen.items() if ts}
@@ -389,11 +389,16 @@ class Search:
         return bool(np.abs(got - right).max(initial=0.0) <= RTOL * max(size, 1e-6 * self.scale))
 
     def _score(self, watch: Watch) -> float:
+        """How much of the backward pass is recognised: of each slot's values, the first ones above all."""
         if not watch.values:
             return 0.0
         states, _, _ = self.table.states(np.array(watch.values))
         worth, keys = WORTHS[states], np.array(watch.keys)
-        return sum(float(worth[keys == number].mean()) for number in np.unique(keys))
+        total = 0.0
+        for number in np.unique(keys):
+            own = worth[keys == number]
+            total += 0.5 * float(own.mean()) + 0.5 * float(own[:LEADING].cumprod().mean())
+        return total
 
 
 def patch_of(trial: Trial) -> Patch:
