@@ -114,7 +114,7 @@ class Runner:
         with quiet(), watching:
             outcome = self.form.run(make, self._upstream)
         if not self.sources.found:
-            self.sources = find_sources(self.form, list(paths), outcome)
+            self.sources = find_sources(self.form, {p: old for p, (_, old) in paths.items()}, outcome)
         loss = _total(outcome)
         changed = [p for p, (now, old) in paths.items() if p[0] == ARGUMENTS and not np.array_equal(now, old)]
         gradients = {p: _floats(self._gradient(p, outcome)) for p in self.sources.found}

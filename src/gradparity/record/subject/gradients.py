@@ -1,12 +1,13 @@
 """Where a run's gradients are: returned, kept in objects, or only in what an update has changed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from gradparity.record.frontend.array import plain
+from gradparity.record.graph import Array
 from gradparity.record.subject.forms import Form, ForwardBackward, Layers, LossAndGrads, Outcome, returned_names
 from gradparity.record.subject.pairing import Pairs, pair_held, pair_returned
 from gradparity.record.subject.trees import Path, Step, at, leaves, spelled
@@ -46,12 +47,12 @@ class Sources:
         return at(outcome.returned if source.returned else outcome.given, source.path)
 
 
-def find_sources(form: Form, before: Sequence[Path], outcome: Outcome) -> Sources:
+def find_sources(form: Form, before: Mapping[Path, Array], outcome: Outcome) -> Sources:
     """Find the gradients of a form's parameters.
 
     Args:
         form: the subject.
-        before: paths of all arrays and numbers that were given.
+        before: all arrays and numbers that were given, by path, as they were.
         outcome: a run.
     """
     if isinstance(form, LossAndGrads):
@@ -71,7 +72,7 @@ def find_sources(form: Form, before: Sequence[Path], outcome: Outcome) -> Source
     return found
 
 
-def _of_function(form: LossAndGrads, before: Sequence[Path], outcome: Outcome) -> Sources:
+def _of_function(form: LossAndGrads, before: Mapping[Path, Array], outcome: Outcome) -> Sources:
     names = [n for n in returned_names(form.function) if "loss" not in n and "cost" not in n]
     params = outcome.given[1][0] if outcome.given[1] else None
     if outcome.returned is not None:
@@ -95,7 +96,7 @@ def _sources(pairs: Pairs, root: Path, cut: Path) -> Sources:
     return found
 
 
-def _of_cache(form: ForwardBackward, before: Sequence[Path], outcome: Outcome) -> Sources:
+def _of_cache(form: ForwardBackward, before: Mapping[Path, Array], outcome: Outcome) -> Sources:
     import inspect
 
     names = list(inspect.signature(form.forward).parameters) if callable(form.forward) else []
@@ -115,7 +116,7 @@ def _of_cache(form: ForwardBackward, before: Sequence[Path], outcome: Outcome) -
     return found
 
 
-def _held(before: Sequence[Path], outcome: Outcome, returned_too: bool) -> Sources:
+def _held(before: Mapping[Path, Array], outcome: Outcome, returned_too: bool) -> Sources:
     """Gradients that objects keep, and those that came back with names."""
     held = [path for path, _ in leaves(outcome.given[:2]) if _array(outcome.given, path)]
     params = [p for p in before if p in set(held)]
@@ -126,12 +127,18 @@ def _held(before: Sequence[Path], outcome: Outcome, returned_too: bool) -> Sourc
         for path, where in pairs.found.items():
             found.found[path] = Source(True, where, "name", spelled(where))
     rest = [p for p in params if p not in found.found]
-    pairs = pair_held(rest, held)
+    # What was there before and stays as it was is no gradient.
+    fresh = [p for p in held if p not in before or not before[p].any() or _changed(before[p], at(outcome.given, p))]
+    pairs = pair_held(rest, fresh)
     gradients = set(pairs.found.values())
     for path, where in pairs.found.items():
         if path not in gradients:
             found.found[path] = Source(False, where, "name", spelled(where[2:] if where[0] == OBJECT else where))
     return found
+
+
+def _changed(old: Array, new: Any) -> bool:
+    return old.shape != np.shape(new) or not np.array_equal(old, np.asarray(plain(new)))
 
 
 def _array(tree: Any, path: Path) -> bool:

@@ -118,7 +118,7 @@ def _container(tree: Any, change: Callable, path: Path, memo: dict[int, Any]) ->
 
 
 def _object_copy(tree: Any, change: Callable, path: Path, memo: dict[int, Any]) -> Any:
-    new = object.__new__(type(tree))
+    new = type(tree).__new__(type(tree))
     memo[id(tree)] = (new, tree)
     for (_, name), value in children(tree):
         object.__setattr__(new, name, _mapped(value, change, (*path, ("attr", name)), memo))
