@@ -234,16 +234,16 @@ def other_slices(part: ast.Slice, scope: Scope) -> Iterator[ast.AST]:
 
 def factor(node: ast.AST, scope: Scope) -> Iterator[ast.AST]:
     """`x * y` -> `x`, `y`, `x * x * y`, `x * y * y`, `2 * (x * y)`, `0.5 * (x * y)`."""
-    chain = (ast.Mult, ast.Div)
-    if is_binary(node, *chain, ast.MatMult):
-        yield node.left
-        if not is_binary(node.left, *(chain if is_binary(node, *chain) else (ast.MatMult,))):
-            yield changed(node, left=number(1)) if is_binary(node, ast.Div) else node.right
+    chain = (ast.MatMult,) if is_binary(node, ast.MatMult) else (ast.Mult, ast.Div)
     if is_binary(node, *chain):
-        yield ast.BinOp(node, node.op, node.right)
+        yield node.left
+        if not is_number(node.right) and ast.MatMult not in chain:
+            yield ast.BinOp(node, node.op, node.right)
         if not is_binary(node.left, *chain):
-            yield changed(node, left=ast.BinOp(node.left, ast.Mult(), node.left))
-    whole = is_binary(node, *chain) and not is_binary(scope.parents[node], *chain)
+            yield changed(node, left=number(1)) if is_binary(node, ast.Div) else node.right
+            if not is_number(node.left) and ast.MatMult not in chain:
+                yield changed(node, left=ast.BinOp(node.left, ast.Mult(), node.left))
+    whole = is_binary(node, ast.Mult, ast.Div) and not is_binary(scope.parents[node], *chain)
     if whole or is_value(node, scope):
         yield from (times(n, node) for n in (2, 0.5))
 
@@ -253,10 +253,11 @@ def term(node: ast.AST, scope: Scope) -> Iterator[ast.AST]:
     if not is_binary(node, ast.Add, ast.Sub):
         return
     yield node.left
-    yield changed(node, right=times(2, node.right))
+    parts = [node.right]
     if not is_binary(node.left, ast.Add, ast.Sub):
         yield node.right if is_binary(node, ast.Add) else minus(node.right)
-        yield changed(node, left=times(2, node.left))
+        parts.append(node.left)
+    yield from (replaced(node, {p: times(2, p)}) for p in parts if not is_number(p))
 
 
 def sign(node: ast.AST, scope: Scope) -> Iterator[ast.AST]:
@@ -282,7 +283,7 @@ def transpose(node: ast.AST, scope: Scope) -> Iterator[ast.AST]:
     """`a.T @ b` -> `a @ b`, `a.T @ b.T`; `x.transpose(0, 2, 1)` -> `x`, another order."""
     parts = [node.left, node.right] if is_binary(node, ast.MatMult) else []
     if called(node) in ("dot", "matmul"):
-        parts = node.args + [node.func.value] * is_method(node, scope)
+        parts = [*node.args, node.func.value] if is_method(node, scope) else node.args
     for part in parts:
         if getattr(part, "attr", "") != "T":
             yield replaced(node, {part: ast.Attribute(part, "T")})

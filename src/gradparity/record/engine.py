@@ -42,7 +42,8 @@ def examine(form: Form, seed: int = 0, rules: Rules | None = None) -> Examinatio
     rules = rules or Rules()
     code = Code(*form.roots())
     runner = Runner(form, seed, code=code)
-    plain = runner.plain()
+    runner.plain()
+    plain = runner.plain(runner.hooks())
     record = runner.recorded()
     truth = Truth.of(record.graph, record.seeds, rules)
     right = {p: truth.adjoints[record.parameters[p]] for p in runner.sources.found}

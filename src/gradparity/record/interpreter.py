@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from gradparity.record import convolution, indexing
+
 Step = tuple[Callable[..., Any], tuple[int, ...], tuple[int, ...], bool]
 
 
@@ -224,6 +226,13 @@ def _iota(params: dict, _: Any) -> Callable:
     return lambda: values
 
 
+def _reshape(params: dict, _: Any) -> Callable:
+    order, shape = params.get("dimensions"), params["new_sizes"]
+    if order is None:
+        return lambda x: np.reshape(x, shape)
+    return lambda x: np.reshape(np.transpose(x, order), shape)
+
+
 def _select(which: np.ndarray, *cases: np.ndarray) -> np.ndarray:
     if len(cases) == 2:
         return np.where(np.asarray(which).astype(bool), cases[1], cases[0])
@@ -284,10 +293,20 @@ MAKERS: dict[str, Callable[[dict, Any], Callable]] = {
     "pad": _pad,
     "iota": _iota,
     "transpose": lambda params, _: lambda x: np.transpose(x, params["permutation"]),
-    "reshape": lambda params, _: lambda x: np.reshape(x, params["new_sizes"]),
+    "reshape": _reshape,
     "squeeze": lambda params, _: lambda x: np.squeeze(x, tuple(params["dimensions"])),
     "expand_dims": lambda params, _: lambda x: np.expand_dims(x, tuple(params["dimensions"])),
     "rev": lambda params, _: lambda x: np.flip(x, tuple(params["dimensions"])),
     "concatenate": lambda params, _: lambda *xs: np.concatenate(xs, params["dimension"]),
+    "conv_general_dilated": convolution.conv_general_dilated,
+    "gather": indexing.gather,
+    "scatter": indexing.scatter(None),
+    "scatter-add": indexing.scatter(np.add),
+    "scatter-mul": indexing.scatter(np.multiply),
+    "scatter-min": indexing.scatter(np.minimum),
+    "scatter-max": indexing.scatter(np.maximum),
+    "dynamic_slice": indexing.dynamic_slice,
+    "dynamic_update_slice": indexing.dynamic_update_slice,
+    "sort": indexing.sort,
     "split": lambda params, _: lambda x: np.split(x, np.cumsum(params["sizes"])[:-1], params["axis"]),
 }

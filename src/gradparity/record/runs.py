@@ -4,6 +4,7 @@ import contextlib
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -131,11 +132,12 @@ class Runner:
         minted: frozenset[int] = frozenset(),
         chains: bool = False,
         patches: Mapping[int, Patch] | None = None,
+        codes: Mapping[CodeType, CodeType] | None = None,
     ) -> Record:
         """Run, and record."""
         given: dict[Path, Provenance] = {}
         copies = Copies(self.fill, record=True)
-        hooks = Recorder(self.code.program, self.code.files, patches or {}, minted=minted, chains=chains)
+        hooks = Recorder(self.code.program, self.code.files, patches or {}, codes or {}, minted=minted, chains=chains)
         with quiet(), session.recording(self.code.files) as current, self.code.watched(hooks):
 
             def make(path: Path, value: Any) -> Any:

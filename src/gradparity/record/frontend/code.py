@@ -4,11 +4,13 @@ Functions keep their identity: whoever holds one (a class, a closure, a decorato
 rewritten code. Nothing is imported anew, so it works in notebooks and in tests as well.
 """
 
+import ast
 import builtins
+import copy
 import gc
 import linecache
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -53,16 +55,35 @@ class Code:
         pairs = zip(_ordered(original), _ordered(compiled), strict=True)
         self._codes |= {old: new for old, new in pairs if old.co_name != "<module>"}
 
-    def replace(self, old: CodeType, new: CodeType) -> None:
-        """Use other code for a function from the next run on."""
-        self._codes[old] = new
+    def edited(self, edits: Mapping[ast.stmt, Sequence[ast.stmt]]) -> dict[CodeType, CodeType]:
+        """Rewritten code of the functions in which statements are replaced by others.
+
+        Args:
+            edits: statements of the program's trees, and what stands for each.
+
+        Raises:
+            SyntaxError: what came out is no program.
+        """
+        found: dict[CodeType, CodeType] = {}
+        for file, tree in self.program.trees.items():
+            for part in tree.body:
+                if any(node in edits for node in ast.walk(part)):
+                    new = ast.Module([_with_statements(part, edits)], [])
+                    code = compile(self.program.again(file, new), file, "exec", dont_inherit=True)
+                    known = {(c.co_qualname, c.co_firstlineno): c for c in self._codes}
+                    for inner in functions_in(code):
+                        old = known.get((inner.co_qualname, inner.co_firstlineno))
+                        if old is not None and old.co_filename == file:
+                            found[old] = inner
+        return found
 
     @contextmanager
     def watched(self, hooks: Hooks) -> Iterator[None]:
         """Run the rewritten code inside, with these hooks."""
         changed = []
+        codes = {**self._codes, **hooks.codes}
         for function in self._functions:
-            found = self._codes.get(function.__code__)
+            found = codes.get(function.__code__)
             if found is not None and found.co_freevars == function.__code__.co_freevars:
                 changed.append((function, function.__code__))
                 function.__code__ = found
@@ -82,6 +103,22 @@ class Code:
             for f in gc.get_objects()
             if type(f) is FunctionType and f.__code__.co_filename in self.files
         ]
+
+
+def _with_statements(node: Any, edits: Mapping[ast.stmt, Sequence[ast.stmt]]) -> Any:
+    """A copy of a tree with some statements replaced."""
+    if isinstance(node, list):
+        found = []
+        for part in node:
+            if isinstance(part, ast.stmt) and part in edits:
+                found += [copy.deepcopy(new) for new in edits[part]]
+            else:
+                found.append(_with_statements(part, edits))
+        return found
+    if isinstance(node, ast.AST):
+        parts = {name: _with_statements(v, edits) for name, v in ast.iter_fields(node)}
+        return ast.copy_location(type(node)(**parts), node)
+    return node
 
 
 def _ordered(code: CodeType) -> list[CodeType]:

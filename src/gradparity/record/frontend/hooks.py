@@ -74,12 +74,14 @@ class Hooks:
         program: the rewritten source.
         files: the subject's files.
         patches: other expressions for slots, by number.
+        codes: other code for functions, by their own.
         keep: for each slot whether its expression is evaluated where it stands.
     """
 
     program: Program
     files: frozenset[str]
     patches: Mapping[int, "Patch"] = field(default_factory=dict)
+    codes: Mapping[CodeType, CodeType] = field(default_factory=dict)
     keep: list[bool] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -81,12 +81,14 @@ class Program:
         statements, slots: by number.
         texts: each file's lines.
         trees: each file as it was written.
+        placed: numbers of slots by file, place and whether it is what an assignment has made.
     """
 
     statements: list[Statement] = field(default_factory=list)
     slots: list[Slot] = field(default_factory=list)
     texts: dict[str, list[str]] = field(default_factory=dict)
     trees: dict[str, ast.Module] = field(default_factory=dict)
+    placed: dict[tuple, int] = field(default_factory=dict)
 
     def add(self, file: str, text: str) -> ast.Module:
         """Rewrite a file; the tree that is to be compiled."""
@@ -95,6 +97,10 @@ class Program:
         rewritten = copy.deepcopy(self.trees[file])
         originals = {_key(n): n for n in ast.walk(self.trees[file]) if hasattr(n, "lineno")}
         return ast.fix_missing_locations(_Rewriter(self, file, originals).visit(rewritten))
+
+    def again(self, file: str, tree: ast.Module) -> ast.Module:
+        """Rewrite another version of a file, or part of it: slots that are still there are the same."""
+        return ast.fix_missing_locations(_Rewriter(self, file, {}).visit(copy.deepcopy(tree)))
 
     def line(self, file: str, number: int) -> str:
         """A line of a file."""
@@ -180,13 +186,17 @@ class _Rewriter(ast.NodeTransformer):
         _loaded(target)
         made = ast.BinOp(copy.deepcopy(target), node.op, addend.expression)
         made = ast.fix_missing_locations(ast.copy_location(made, node))
-        after = Slot(len(self.program.slots), addend.statement, "after", made)
-        self.program.slots.append(after)
-        addend.after = after.number
-        look = ast.Expr(_hook("after", ast.Constant(after.number), target))
+        if addend.after is None:
+            after = Slot(len(self.program.slots), addend.statement, "after", made)
+            self.program.slots.append(after)
+            addend.after = after.number
+        look = ast.Expr(_hook("after", ast.Constant(addend.after), target))
         return [node, ast.fix_missing_locations(ast.copy_location(look, node))]
 
     def _open(self, node: ast.stmt) -> None:
+        if not self.originals:
+            self.statement = _NOWHERE
+            return
         scope = self.scopes[-1] if self.scopes else None
         original = self.originals.get(_key(node), node)
         number = len(self.program.statements)
@@ -218,11 +228,15 @@ class _Rewriter(ast.NodeTransformer):
         return self.visit(node)
 
     def _slot(self, node: ast.expr, kind: str) -> Slot | None:
+        place = (self.file, *_key(node))
+        if place in self.program.placed:
+            return self.program.slots[self.program.placed[place]]
         original = self.originals.get(_key(node))
         if self.statement is None or original is None or self._says_nothing(node):
             return None
         slot = Slot(len(self.program.slots), self.statement, kind, original)
         self.program.slots.append(slot)
+        self.program.placed[place] = slot.number
         return slot
 
     @staticmethod
@@ -261,6 +275,9 @@ class _Rewriter(ast.NodeTransformer):
         if isinstance(node, ast.Starred | ast.Constant):
             return self.visit(node)
         return self._watched(node, "argument")
+
+
+_NOWHERE = Statement(-1, "", ast.Pass(), "", None)
 
 
 def _of_a_library(function: ast.expr) -> bool:

@@ -174,7 +174,12 @@ def _at(ufunc: np.ufunc, target: Any, index: Any, *rest: Any) -> None:
 
 
 def _scatter(method: str, index: Any) -> Callable[[], Callable]:
-    return lambda: lambda array, value: getattr(array.at[index], method)(value)
+    place = tuple(map(_indexed, index)) if isinstance(index, tuple) else _indexed(index)
+    return lambda: lambda array, value: getattr(array.at[place], method)(value)
+
+
+def _indexed(index: Any) -> Any:
+    return np.asarray(index) if isinstance(index, list) else index
 
 
 def hashed(value: Any) -> Hashable:

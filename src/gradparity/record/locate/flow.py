@@ -10,6 +10,7 @@ from gradparity.record.graph import Array, Graph
 from gradparity.record.truth import Truth
 
 FAR = 10**6
+BEHIND = 4  # steps back through values of which a part may be missing
 
 
 def parents_of(graph: Graph, truth: Truth, seen: Sequence[Seen]) -> list[set[int]]:
@@ -85,14 +86,22 @@ def nearest(
             break
         first.setdefault(seen[number].slot, seen[number].turn)
         if depth[number] == 0:
-            for p in parents[number]:
+            for p in _behind(number, doubtful, parents):
                 before.setdefault(seen[p].slot, seen[p].turn)
-                for q in parents[p] if doubtful[p] else ():
-                    before.setdefault(seen[q].slot, seen[q].turn)
     chosen: dict[int, set[int]] = defaultdict(set)
     for slot, turn in (*first.items(), *before.items()):
         chosen[slot].add(turn)
     return chosen
+
+
+def _behind(number: int, doubtful: Array, parents: Sequence[set[int]]) -> set[int]:
+    """What a value was computed from, through what is doubtful."""
+    found: set[int] = set()
+    waiting = set(parents[number])
+    for _ in range(BEHIND):
+        found |= waiting
+        waiting = {q for p in waiting if doubtful[p] for q in parents[p]} - found
+    return found | waiting
 
 
 def recurrent(seen: Sequence[Seen], parents: Sequence[set[int]]) -> set[int]:

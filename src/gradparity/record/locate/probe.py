@@ -7,13 +7,13 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
-from types import FrameType, FunctionType
+from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 import numpy as np
 
 from gradparity.record.frontend.hooks import Hooks, Patch
-from gradparity.record.frontend.source import Program, Slot
+from gradparity.record.frontend.source import Program, Slot, Statement
 from gradparity.record.graph import Array
 from gradparity.record.locate.atoms import Atom, atoms_of, is_value
 from gradparity.record.locate.edits import Scene, changes, deep, everywhere
@@ -33,7 +33,7 @@ class Trial:
         targets: the parts that change.
         change: into what.
         values: by turn, the expression's value, of the slot's shape.
-        reshaped: whether it gave the value another shape.
+        reshaped: by turn, the value where it is of another shape.
     """
 
     slot: Slot
@@ -41,7 +41,12 @@ class Trial:
     targets: tuple[ast.AST, ...]
     change: Change
     values: dict[int, Array] = field(default_factory=dict)
-    reshaped: bool = False
+    reshaped: dict[int, Array] = field(default_factory=dict)
+
+    @property
+    def statement(self) -> Statement:
+        """Where it stands."""
+        return self.slot.statement
 
     @property
     def price(self) -> float:
@@ -65,7 +70,7 @@ class Prober(Hooks):
         program, files: of the subject.
         turns: by slot, the executions at which its expression is changed.
         pure: which functions can be called again.
-        patches: of the run.
+        patches, codes: of the run.
         only: by slot, keys of the changes that are tried; None: all.
         deep: whether missing products are tried, instead of small changes.
     """
@@ -77,10 +82,11 @@ class Prober(Hooks):
         turns: Mapping[int, frozenset[int]],
         pure: Purity,
         patches: Mapping[int, Patch],
+        codes: Mapping[CodeType, CodeType],
         only: Mapping[int, frozenset[tuple]] | None = None,
         deep: bool = False,
     ) -> None:
-        super().__init__(program, files, patches)
+        super().__init__(program, files, patches, codes)
         self.wanted, self.pure, self.only, self.deep = turns, pure, only, deep
         self.trials: dict[int, dict[tuple, Trial]] = defaultdict(dict)
         self.now: dict[tuple[int, int], Array] = {}
@@ -138,15 +144,10 @@ class Prober(Hooks):
         if key not in known:
             targets = tuple(p.node for p in parts)
             known[key] = Trial(slot, root.node, targets, change)  # type: ignore[arg-type]
-        if value.shape != base.shape:
-            known[key].reshaped = True
-            if value.size > base.size:
-                return
-            try:
-                value = np.broadcast_to(value, base.shape)
-            except ValueError:
-                return
-        known[key].values[turn] = value
+        if value.shape == base.shape:
+            known[key].values[turn] = value
+        else:
+            known[key].reshaped[turn] = value
 
     def _scene(
         self, slot: Slot, frame: FrameType, names: Mapping, local: Mapping, reader: Reader

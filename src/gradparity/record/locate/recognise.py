@@ -134,7 +134,7 @@ class Table:
         count = len(prints)
         state, factor = np.full(count, UNKNOWN), np.ones(count)
         which = np.full(count, -1)
-        state[prints[:, 2] == 0] = ZERO
+        state[_says_nothing(prints)] = ZERO
         keys = _keys(prints)
         width = CLOSE * np.maximum(1.0, np.where(prints[:, 0] == 1, np.abs(prints[:, 1]), 1.0))
         low = np.searchsorted(self._keys, keys - width)
@@ -166,6 +166,13 @@ class Table:
         scaled = (wanted[:, 0] > 2) & (self._ranks[places] > FORWARD)
         found = np.where(exact, self._ranks[places], np.where(scaled, SCALED, UNKNOWN))
         return np.where(fits, found, UNKNOWN), ratio
+
+
+def _says_nothing(prints: Array) -> Array:
+    """Which are all zero, or several times the same number."""
+    size, total, square = prints[:, 0], prints[:, 1], prints[:, 2]
+    constant = (size > 1) & (np.abs(size * square - total * total) <= 1e-10 * size * square)
+    return (square == 0) | constant
 
 
 def _keys(prints: Array) -> Array:

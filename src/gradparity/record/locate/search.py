@@ -1,9 +1,11 @@
 """From wrong gradients to the statements that are wrong, and what should stand there."""
 
 import ast
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from gradparity.record.locate.recognise import (
 )
 from gradparity.record.locate.replay import AT_ONCE, Replay
 from gradparity.record.locate.response import Response, respond
+from gradparity.record.locate.statements import StatementEdit, statement_edits
 from gradparity.record.rules import Rules
 from gradparity.record.runs import Plain, Record, Runner
 from gradparity.record.subject.trees import Path
@@ -41,6 +44,8 @@ MOST_EDITS = 8
 ALL_TURNS = 3  # executions up to which a slot's changes are tried at each
 EVALUATIONS = 2400  # of changes of one slot, over all its executions
 CHEAP = 2.6
+STATEMENT_SECONDS = 6.0
+RESHAPED = 60  # changes of a value's shape that are run
 LEADING = 2  # executions of a slot that count for themselves
 WORTHS = np.array([WORTH[s] for s in range(len(WORTH))])
 
@@ -48,8 +53,8 @@ WORTHS = np.array([WORTH[s] for s in range(len(WORTH))])
 class Watch(Hooks):
     """Keeps the fingerprint of every value at a slot."""
 
-    def __init__(self, runner: Runner, patches: Mapping[int, Patch], slots: frozenset[int]) -> None:
-        super().__init__(runner.code.program, runner.code.files, patches)
+    def __init__(self, runner: Runner, version: "Version", slots: frozenset[int]) -> None:
+        super().__init__(runner.code.program, runner.code.files, version.patches, version.codes)
         self.slots = slots
         self.keys: list[int] = []
         self.values: list[Array] = []
@@ -72,6 +77,21 @@ class Watch(Hooks):
             self.values.append(fingerprints([np.asarray(value, dtype=np.float64)])[0])
 
 
+Repair = Trial | StatementEdit
+
+
+@dataclass(frozen=True)
+class Version:
+    """How the subject runs with some repairs.
+
+    Attributes:
+        patches, codes: as hooks take them.
+    """
+
+    patches: Mapping[int, Patch]
+    codes: Mapping[CodeType, CodeType]
+
+
 @dataclass
 class Explanation:
     """Changes that put the gradients right, or some of them.
@@ -82,7 +102,7 @@ class Explanation:
         score: how much of the backward pass is recognised under them.
     """
 
-    trials: list[Trial] = field(default_factory=list)
+    trials: list[Repair] = field(default_factory=list)
     right: frozenset[Path] = frozenset()
     score: float = 0.0
     plain: Plain | None = None
@@ -141,7 +161,10 @@ class Search:
                 break
             now = following
             if len(now.right) < len(self.right):
-                record = self.runner.recorded(self.minted, patches=self.patches(now.trials))
+                version = self.version(now.trials)
+                record = self.runner.recorded(
+                    self.minted, patches=version.patches, codes=version.codes
+                )
                 truth = Truth.of(record.graph, record.seeds, self.rules)
         return now
 
@@ -165,13 +188,48 @@ class Search:
     def step(self, now: Explanation, scenery: Scenery) -> Explanation | None:
         """One more change: first where the first unknown values are, then everywhere."""
         best = None
-        for turns, deep in self._stages(now, scenery):
-            for found in self._tried(now, turns, scenery, deep):
+        for candidates in self._candidates(now, scenery):
+            for found in candidates:
                 if best is None or found.total < best.total:
                     best = found
             if best is not None and self._convinces(best, now):
                 return best
         return best if best is not None and best.total < now.total else None
+
+    def _candidates(self, now: Explanation, scenery: Scenery) -> Iterator[Iterator[Explanation]]:
+        """Explanations with one repair more, the likelier ones first."""
+        for stage, (turns, deep) in enumerate(self._stages(now, scenery)):
+            yield self._tried(now, turns, scenery, deep)
+            if stage == 0:
+                yield self._statements(now, scenery)
+
+    def _statements(self, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:
+        """Changes of whole statements that put more gradients right."""
+        program = self.runner.code.program
+        near = self._near(scenery, 1)
+        scopes = {id(program.slots[n].statement.scope) for n in self.backward}
+        close = [program.slots[n].statement for n in near]
+        rest = [s for s in program.statements if id(s.scope) in scopes and s.scope is not None]
+        others = [s for s in program.statements if s.scope is not None]
+        ordered = list(dict.fromkeys([*close, *rest, *others]))
+        taken = {t.statement.number for t in now.trials}
+        deadline = time.monotonic() + STATEMENT_SECONDS
+        for edit in statement_edits(program, [s for s in ordered if s.number not in taken]):
+            if time.monotonic() > deadline:
+                return
+            right = self._right_with([*now.trials, edit])
+            if right > now.right:
+                yield self.evaluated([*now.trials, edit])
+
+    def _right_with(self, trials: list[Repair]) -> frozenset[Path]:
+        """Which gradients are right with some repairs."""
+        try:
+            version = self.version(trials)
+            code = self.runner.code
+            plain = self.runner.plain(Hooks(code.program, code.files, version.patches, version.codes))
+        except Exception:
+            return frozenset()
+        return frozenset(p for p, v in self.right.items() if self.equal(plain.gradients.get(p), v))
 
     def _tried(
         self, now: Explanation, turns: dict[int, frozenset[int]], scenery: Scenery, deep: bool
@@ -181,10 +239,28 @@ class Search:
         trials = [t for n in turns for t in prober.trials[n].values()]
         complete = [t for t in trials if self._complete(t, scenery)]
         finalists = self._linear(complete, scenery, prober)
-        if not any(t.price <= CHEAP + 1.0 for t in finalists):
-            finalists += self._by_replay(now, trials, scenery, prober, deep)
-        for trial in self._distinct(finalists)[:FINALISTS]:
+        if finalists and finalists[0].price <= CHEAP + 1.0:
+            # Anything that is to be better must be about as cheap.
+            most = finalists[0].price + 0.5
+            trials = [t for t in trials if t.price <= most]
+        finalists = finalists[: FINALISTS // 2]
+        finalists += self._by_replay(now, trials, scenery, prober, deep)
+        finalists += self._reshaped(trials)
+        for trial in self._distinct(finalists)[: 2 * FINALISTS]:
             yield self.evaluated([*now.trials, trial])
+
+    def _reshaped(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Changes that give a value another shape: those that make it known, and the cheap ones."""
+        found = [t for t in trials if t.reshaped and not t.values]
+        if not found:
+            return []
+        states, _, _ = self.table.states(
+            fingerprints([next(iter(t.reshaped.values())) for t in found])
+        )
+        known = np.isin(states, (EXACT, PARTIAL))
+        order = sorted(range(len(found)), key=lambda k: found[k].price - 2.0 * known[k])
+        chosen = [found[k] for k in order if known[k] or found[k].price <= CHEAP]
+        return chosen[:RESHAPED]
 
     def _convinces(self, best: Explanation, now: Explanation) -> bool:
         """Whether it is not worth looking further."""
@@ -197,7 +273,7 @@ class Search:
         self, now: Explanation, scenery: Scenery
     ) -> Iterator[tuple[dict[int, frozenset[int]], bool]]:
         """Slots and executions to look at: seldom executed ones and the first unknown ones first."""
-        taken = {t.slot.number for t in now.trials}
+        taken = {t.slot.number for t in now.trials if isinstance(t, Trial)}
         every = [n for n in self.backward if n not in taken and self._matters(n, scenery)]
         seldom = {
             n: frozenset(range(scenery.counts[self._place(n)]))
@@ -260,8 +336,10 @@ class Search:
         only: Mapping[int, frozenset] | None,
         deep: bool,
     ) -> Prober:
-        code, patches = self.runner.code, self.patches(now.trials)
-        prober = Prober(code.program, code.files, turns, self.pure, patches, only, deep)
+        code, version = self.runner.code, self.version(now.trials)
+        prober = Prober(
+            code.program, code.files, turns, self.pure, version.patches, version.codes, only, deep
+        )
         self.runner.plain(prober)
         return prober
 
@@ -321,7 +399,9 @@ class Search:
                 groups[trial.slot.number, turn][np.round(value, 10).tobytes()].append(trial)
         for (number, turn), alike in groups.items():
             place = self._place(number)
-            seen = scenery.seen[place, turn]
+            seen = scenery.seen.get((place, turn))
+            if seen is None:
+                continue
             following = scenery.seen.get((place, turn + 1))
             until = record.graph.size if following is None else following.size
             asked = {
@@ -360,21 +440,26 @@ class Search:
         chosen: dict[int, list[Trial]] = defaultdict(list)
         for trial in sorted(trials, key=lambda t: t.price - PER_WORTH * gains.get(t, 0.0)):
             number = trial.slot.number
-            most = min(400, max(40, EVALUATIONS // scenery.counts[self._place(number)]))
+            most = min(400, max(40, EVALUATIONS // max(1, scenery.counts[self._place(number)])))
             if self._place(number) in scenery.recurrent:
                 continue
             if not self._complete(trial, scenery) and len(chosen[number]) < most:
                 chosen[number].append(trial)
         return {n: frozenset(t.key for t in ts) for n, ts in chosen.items() if ts}
 
-    def patches(self, trials: Sequence[Trial]) -> dict[int, Patch]:
-        """Changes as they are put into a run."""
-        return {t.slot.number: patch_of(t) for t in trials}
+    def version(self, trials: Sequence[Repair]) -> Version:
+        """The subject with some repairs."""
+        patches = {t.slot.number: patch_of(t) for t in trials if isinstance(t, Trial)}
+        edits: dict[ast.stmt, list[ast.stmt]] = {}
+        for t in trials:
+            if isinstance(t, StatementEdit):
+                edits |= t.replaced
+        return Version(patches, self.runner.code.edited(edits) if edits else {})
 
-    def evaluated(self, trials: list[Trial]) -> Explanation:
+    def evaluated(self, trials: list[Repair]) -> Explanation:
         """Run the subject with changes, and see what has become right."""
-        watch = Watch(self.runner, self.patches(trials), self.backward)
         try:
+            watch = Watch(self.runner, self.version(trials), self.backward)
             plain = self.runner.plain(watch)
         except Exception:
             return Explanation(trials, frozenset(), -1e9)

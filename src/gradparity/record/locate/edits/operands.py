@@ -15,6 +15,7 @@ from gradparity.record.locate.edits.change import (
     fits,
     in_brackets,
     is_option,
+    number_like,
 )
 from gradparity.record.locate.expressions import Part
 
@@ -38,22 +39,33 @@ def oriented(
 
 def replaced(part: Part, scene: Scene) -> Changes:
     """Another value of the subject's where a name stands."""
-    if not isinstance(part.node, NAMES) or not is_value(part.value):
+    if not isinstance(part.node, NAMES) or not number_like(part.value):
+        return
+    if in_brackets(part) or is_option(part) or _is_called(part):
         return
     text, shape = ast.unparse(part.node), np.shape(part.value)
     for atom, value in scene.atoms:
-        if atom.text == text and np.ndim(value) < 2:
-            continue
         price = 2.0 + _unlike(text, atom.text)
         found = False
         for name, one, node, extra in oriented(atom, value, shape):
             found = True
             if name != text:
                 yield Change(lambda v=one: v, ("replace", name), price + extra, write.just(node))
-        if not found and len(np.shape(value)) == len(shape):
+        if not found:
             yield Change(
-                lambda v=value: v, ("replace", atom.text), price + 1.0, write.just(atom.node)
+                lambda v=value: v, ("replace", atom.text), price + 0.7, write.just(atom.node)
             )
+    for name, size in scene.sizes.items():
+        if name != text and name != "2":
+            yield Change(
+                lambda s=size: s, ("replace", name), 3.0, write.just(write.expression(name))
+            )
+
+
+def _is_called(part: Part) -> bool:
+    """Whether it is the function of a call, or leads to one."""
+    above = part.parent
+    return above is not None and isinstance(above.node, ast.Call) and part.position == 0
 
 
 def _unlike(left: str, right: str) -> float:

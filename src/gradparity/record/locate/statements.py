@@ -1,0 +1,185 @@
+"""Changes of whole statements: what no value shows, so that each is judged by running it.
+
+`=` for `+=`, a write to another place, two statements in the wrong order, one too many, a fancy
+index that drops repeated entries, an integer that is another.
+"""
+
+import ast
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from gradparity.record.frontend.source import Program, Statement
+from gradparity.record.locate.edits import write
+
+Body = list[ast.stmt]
+
+
+@dataclass(eq=False)
+class StatementEdit:
+    """A statement, or two neighbours, replaced.
+
+    Attributes:
+        statement: the one that is blamed.
+        replaced: for each statement what stands in its place.
+        kind: in a word.
+        price: the smaller, the likelier.
+    """
+
+    statement: Statement
+    replaced: dict[ast.stmt, Body]
+    kind: tuple
+    price: float
+
+
+def statement_edits(program: Program, statements: Sequence[Statement]) -> Iterator[StatementEdit]:
+    """Every small change of some statements that is no change of a value's expression."""
+    wanted = {s.node: s for s in statements}
+    for statement in statements:
+        for kind, price, body in _alone(statement.node):
+            new = [_placed(part, statement.node) for part in body]
+            yield StatementEdit(statement, {statement.node: new}, kind, price)
+    for tree in program.trees.values():
+        for block in _blocks(tree):
+            for first, second in zip(block, block[1:], strict=False):
+                if first in wanted and second in wanted:
+                    yield StatementEdit(
+                        wanted[first], {first: [second], second: [first]}, ("exchanged",), 2.6
+                    )
+
+
+def _placed(new: ast.stmt, old: ast.stmt) -> ast.stmt:
+    return ast.fix_missing_locations(ast.copy_location(new, old))
+
+
+def _blocks(tree: ast.AST) -> Iterator[Body]:
+    for node in ast.walk(tree):
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(node, name, None)
+            if isinstance(block, list) and block and isinstance(block[0], ast.stmt):
+                yield block
+
+
+def _alone(node: ast.stmt) -> Iterator[tuple[tuple, float, Body]]:
+    """Changes of one statement: a kind, a price, and what stands in its place."""
+    if isinstance(node, ast.AugAssign):
+        yield ("assigned",), 2.0, [ast.Assign([node.target], node.value)]
+        for op in (ast.Add, ast.Sub, ast.Mult, ast.Div):
+            if not isinstance(node.op, op):
+                yield ("operator", op.__name__), 2.0, [ast.AugAssign(node.target, op(), node.value)]
+        if isinstance(node.target, ast.Subscript) and isinstance(node.op, ast.Add):
+            yield ("repeated",), 2.0, [_added_at(node.target, node.value)]
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        target = node.targets[0]
+        if not isinstance(target, ast.Tuple | ast.List):
+            yield ("added",), 2.0, [ast.AugAssign(target, ast.Add(), node.value)]
+            if isinstance(target, ast.Subscript):
+                yield ("repeated",), 2.4, [_added_at(target, node.value)]
+        yield from _exchanged_elements(node)
+    if isinstance(node, ast.Assign | ast.AugAssign):
+        yield from _other_places(node)
+    if not isinstance(node, ast.Return):
+        yield ("left out",), 2.6, [ast.Pass()]
+
+
+def _added_at(target: ast.Subscript, value: ast.expr) -> ast.stmt:
+    base = copy.deepcopy(target.value)
+    index = target.slice
+    if isinstance(index, ast.Tuple) and any(isinstance(e, ast.Slice) for e in index.elts):
+        index = ast.Tuple([_as_value(e) for e in index.elts], ast.Load())
+    elif isinstance(index, ast.Slice):
+        index = _as_value(index)
+    return ast.Expr(ast.Call(write.expression("np.add.at"), [base, index, value], []))
+
+
+def _as_value(index: ast.expr) -> ast.expr:
+    if not isinstance(index, ast.Slice):
+        return index
+    parts = [p if p is not None else ast.Constant(None) for p in (index.lower, index.upper, index.step)]
+    return ast.Call(ast.Name("slice", ast.Load()), parts, [])
+
+
+def _exchanged_elements(node: ast.Assign) -> Iterator[tuple[tuple, float, Body]]:
+    """Two elements of what is unpacked, or of what it is unpacked into, in the wrong order."""
+    for where, whole in (("target", node.targets[0]), ("value", node.value)):
+        if not isinstance(whole, ast.Tuple | ast.List):
+            continue
+        for first in range(len(whole.elts)):
+            for second in range(first + 1, len(whole.elts)):
+                elements = list(whole.elts)
+                elements[first], elements[second] = elements[second], elements[first]
+                new = type(whole)(elements, whole.ctx)
+                targets, value = ([new], node.value) if where == "target" else (node.targets, new)
+                yield (where, first, second), 2.2, [ast.Assign(targets, value)]
+        if where == "value" and len(whole.elts) == 2:
+            yield from _exchanged_names(node, whole)
+
+
+def _exchanged_names(node: ast.Assign, whole: ast.Tuple | ast.List) -> Iterator[tuple[tuple, float, Body]]:
+    """`2*r + q, 2*s + p` for `2*r + p, 2*s + q`: names of the two elements in the other's place."""
+    left, right = ([n for n in ast.walk(e) if isinstance(n, ast.Name)] for e in whole.elts)
+    for a in left:
+        for b in right:
+            if a.id != b.id:
+                new = [_renamed(whole.elts[0], a, b.id), _renamed(whole.elts[1], b, a.id)]
+                yield ("names", a.id, b.id), 2.4, [ast.Assign(node.targets, type(whole)(new, whole.ctx))]
+
+
+def _renamed(node: ast.expr, name: ast.Name, new: str) -> ast.expr:
+    return write.edited(node, (name,), lambda _: ast.Name(new, ast.Load()))
+
+
+def _other_places(node: ast.Assign | ast.AugAssign) -> Iterator[tuple[tuple, float, Body]]:
+    """A write to an index one off, or with two indices exchanged."""
+    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+    if not isinstance(target, ast.Subscript):
+        return
+    for new in _other_indices(target.slice):
+        place = ast.Subscript(target.value, new, ast.Store())
+        if isinstance(node, ast.Assign):
+            yield ("place", ast.unparse(new)), 2.2, [ast.Assign([place], node.value)]
+        else:
+            yield ("place", ast.unparse(new)), 2.2, [ast.AugAssign(place, node.op, node.value)]
+
+
+def _other_indices(index: ast.expr) -> Iterator[ast.expr]:
+    elements = index.elts if isinstance(index, ast.Tuple) else [index]
+
+    def whole(changed: Sequence[ast.expr]) -> ast.expr:
+        return ast.Tuple(list(changed), ast.Load()) if isinstance(index, ast.Tuple) else changed[0]
+
+    for place, element in enumerate(elements):
+        for new in _one_off(element):
+            yield whole([*elements[:place], new, *elements[place + 1 :]])
+    for first in range(len(elements)):
+        for second in range(first + 1, len(elements)):
+            changed = list(elements)
+            changed[first], changed[second] = changed[second], changed[first]
+            yield whole(changed)
+
+
+def _one_off(element: ast.expr) -> Iterator[ast.expr]:
+    if isinstance(element, ast.Slice):
+        for name in ("lower", "upper"):
+            bound = getattr(element, name)
+            if bound is not None:
+                for step in (1, -1):
+                    parts = {"lower": element.lower, "upper": element.upper, "step": element.step}
+                    yield ast.Slice(**(parts | {name: _plus(bound, step)}))
+        if element.lower is not None and element.upper is None:
+            yield ast.Slice(None, element.lower, element.step)
+        if element.upper is not None and element.lower is None:
+            yield ast.Slice(element.upper, None, element.step)
+    elif isinstance(element, ast.Name | ast.BinOp | ast.Constant):
+        if isinstance(element, ast.Constant) and not isinstance(element.value, int):
+            return
+        for step in (1, -1):
+            yield _plus(element, step)
+        if isinstance(element, ast.BinOp):
+            yield element.left
+
+
+def _plus(index: ast.expr, step: int) -> ast.expr:
+    if isinstance(index, ast.Constant) and isinstance(index.value, int):
+        return write.number(index.value + step)
+    return ast.BinOp(index, ast.Add() if step > 0 else ast.Sub(), ast.Constant(abs(step)))
