@@ -4,7 +4,7 @@ import ast
 import inspect
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from types import CodeType, FrameType, FunctionType
@@ -71,7 +71,6 @@ class Prober(Hooks):
         turns: by slot, the executions at which its expression is changed.
         pure: which functions can be called again.
         patches, codes: of the run.
-        only: by slot, keys of the changes that are tried; None: all.
         deep: whether missing products are tried, instead of small changes.
     """
 
@@ -83,11 +82,10 @@ class Prober(Hooks):
         pure: Purity,
         patches: Mapping[int, Patch],
         codes: Mapping[CodeType, CodeType],
-        only: Mapping[int, frozenset[tuple]] | None = None,
         deep: bool = False,
     ) -> None:
         super().__init__(program, files, patches, codes)
-        self.wanted, self.pure, self.only, self.deep = turns, pure, only, deep
+        self.wanted, self.pure, self.deep = turns, pure, deep
         self.trials: dict[int, dict[tuple, Trial]] = defaultdict(dict)
         self.now: dict[tuple[int, int], Array] = {}
         self._turns: dict[int, int] = defaultdict(int)
@@ -126,12 +124,10 @@ class Prober(Hooks):
         base = np.asarray(root.value, dtype=np.float64)
         self.now[slot.number, turn] = base
         scene = self._scene(slot, frame, names, local, reader)
-        only = None if self.only is None else self.only.get(slot.number, frozenset())
         tried = deep(root, scene) if self.deep else chain(changes(root, scene), everywhere(root, scene))
         for parts, change in tried:
             key = (*(id(p.node) for p in parts), *change.key)
-            if only is None or key in only:
-                self._note(slot, root, parts, change, key, turn, base)
+            self._note(slot, root, parts, change, key, turn, base)
 
     def _note(
         self, slot: Slot, root: Part, parts: tuple[Part, ...], change: Change, key: tuple,
@@ -182,6 +178,55 @@ class Prober(Hooks):
                 if sum(p.default is p.empty for p in parameters) == 1:
                     found[name] = value
         return found
+
+
+class Again(Hooks):
+    """Evaluates changes of often executed statements at every execution.
+
+    Args:
+        program, files, patches, codes: of the run.
+        trials: the changes, by slot.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        files: frozenset[str],
+        patches: Mapping[int, Patch],
+        codes: Mapping[CodeType, CodeType],
+        trials: Mapping[int, Sequence[Trial]],
+    ) -> None:
+        super().__init__(program, files, patches, codes)
+        self.now: dict[tuple[int, int], Array] = {}
+        self._turns: dict[int, int] = defaultdict(int)
+        self._trials = {n: [(t, _code(t.expression())) for t in ts] for n, ts in trials.items()}
+        self._roots = {n: _code(ts[0].root) for n, ts in trials.items()}
+        for number in trials:
+            self.keep[number] = False
+
+    def e(self, number: int) -> Any:
+        """Evaluate the changes here, then the expression as it stands."""
+        frame = sys._getframe(1)
+        if number in self.patches:
+            return self.patches[number].value(frame)
+        turn = self._turns[number]
+        self._turns[number] += 1
+        names = {**frame.f_globals, **_local_names(self.program.slots[number], frame)}
+        keep, self.keep = self.keep, [True] * len(self.keep)
+        self.now[number, turn] = np.asarray(eval(self._roots[number], names), dtype=np.float64)
+        for trial, code in self._trials[number]:
+            try:
+                value = np.asarray(eval(code, names), dtype=np.float64)
+            except Exception:
+                continue
+            if value.shape == self.now[number, turn].shape:
+                trial.values[turn] = value
+        self.keep = keep
+        return self.evaluated(number, frame)
+
+
+def _code(expression: ast.expr) -> CodeType:
+    return compile(ast.fix_missing_locations(ast.Expression(expression)), "<change>", "eval")
 
 
 def _local_names(slot: Slot, frame: FrameType) -> dict[str, Any]:

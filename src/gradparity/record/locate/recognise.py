@@ -15,7 +15,7 @@ from gradparity.record.truth import Truth
 
 CLOSE = 1e-7
 UNKNOWN, FORWARD, ZERO, SCALED, PARTIAL, EXACT = range(6)
-WORTH = {UNKNOWN: 0.0, FORWARD: 0.0, ZERO: 0.0, SCALED: 0.5, PARTIAL: 0.9, EXACT: 1.0}
+WORTH = {UNKNOWN: 0.0, FORWARD: 0.0, ZERO: 0.0, SCALED: 0.5, PARTIAL: 0.95, EXACT: 1.0}
 MOST_SUMS = 400
 MOST_ALIKE = 12  # quantities of one key that a value is compared with
 
@@ -163,7 +163,7 @@ class Table:
         fits = np.abs(wanted[:, 1] - ratio * there[:, 1]) <= close
         fits &= np.abs(wanted[:, 3] - ratio**3 * there[:, 3]) <= CLOSE * 10 * wanted[:, 2] ** 1.5
         exact = np.abs(ratio - 1) < CLOSE
-        scaled = (wanted[:, 0] > 2) & (self._ranks[places] > FORWARD)
+        scaled = (ratio > 0) & (wanted[:, 0] > 2) & (self._ranks[places] > FORWARD)
         found = np.where(exact, self._ranks[places], np.where(scaled, SCALED, UNKNOWN))
         return np.where(fits, found, UNKNOWN), ratio
 

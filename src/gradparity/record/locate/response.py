@@ -19,10 +19,11 @@ class Response:
     """The gradient, by every value at a slot, of the returned gradients along random directions.
 
     Attributes:
-        along: by (slot, turn) `(directions, entries)`.
+        along: by (slot, turn) `(directions, entries)`; those behind the judged ones are of
+            gradients of another shape.
         rows: for each parameter which directions are its gradient's.
-        wanted: `(directions,)` what the returned gradients lack along them.
-        scale: `(directions,)` what counts as nothing there.
+        wanted: `(judged,)` what the returned gradients lack along them.
+        scale: `(judged,)` what counts as nothing there.
     """
 
     along: dict[tuple[int, int], Array] = field(default_factory=dict)
@@ -31,8 +32,8 @@ class Response:
     scale: Array = field(default_factory=lambda: np.zeros(0))
 
     @property
-    def directions(self) -> int:
-        """How many."""
+    def judged(self) -> int:
+        """How many directions are of gradients that can be compared."""
         return len(self.wanted)
 
 
@@ -54,9 +55,13 @@ def respond(
     wanted: list[float] = []
     scale: list[float] = []
     found = Response()
+    others: list[Provenance] = []
     for path, truly in right.items():
         places = record.gradients[path]
         got = graph.values(places)
+        if got.shape != truly.shape:
+            others.append(places)
+            continue
         first = len(wanted)
         for _ in range(min(EACH, truly.size)):
             direction = rng.normal(size=truly.shape)
@@ -67,6 +72,10 @@ def respond(
             scale.append(float(np.abs(direction * truly).sum() + np.abs(direction * got).sum()))
         found.rows[path] = slice(first, len(wanted))
     found.wanted, found.scale = np.array(wanted), np.array(scale)
+    for places in others:  # of another shape: what they depend on is asked all the same
+        seed = np.zeros(graph.size)
+        np.add.at(seed, places.ravel(), rng.normal(size=places.size))
+        seeds.append(seed)
     pool = pulled_back(graph, np.array(seeds), rules, ~truth.forward)
     for seen in record.seen:
         if seen.slot in slots and seen.part == 0:

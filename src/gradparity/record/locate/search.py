@@ -14,7 +14,7 @@ from gradparity.record.frontend.hooks import Hooks, Patch, Seen
 from gradparity.record.frontend.source import Slot, with_calls_hooked
 from gradparity.record.graph import Array, Provenance
 from gradparity.record.locate.flow import depths, nearest, parents_of, recurrent
-from gradparity.record.locate.probe import Prober, Trial
+from gradparity.record.locate.probe import Again, Prober, Trial
 from gradparity.record.locate.purity import Purity
 from gradparity.record.locate.recognise import (
     EXACT,
@@ -169,8 +169,7 @@ class Search:
         return now
 
     def _scenery(self, record: Record, truth: Truth) -> Scenery:
-        fitting = {p: v for p, v in self.right.items() if record.gradients[p].shape == v.shape}
-        response = respond(record, truth, fitting, self.rules, set(self.backward))
+        response = respond(record, truth, self.right, self.rules, set(self.backward))
         values = [record.graph.values(s.provenance) for s in record.seen]
         states, _, _ = self.table.states(fingerprints(values))
         seen, counts, first = {}, defaultdict(int), {}
@@ -235,7 +234,7 @@ class Search:
         self, now: Explanation, turns: dict[int, frozenset[int]], scenery: Scenery, deep: bool
     ) -> Iterator[Explanation]:
         """The most promising changes of some slots, run."""
-        prober = self._probed(now, turns, None, deep)
+        prober = self._probed(now, turns, deep)
         trials = [t for n in turns for t in prober.trials[n].values()]
         complete = [t for t in trials if self._complete(t, scenery)]
         finalists = self._linear(complete, scenery, prober)
@@ -248,6 +247,15 @@ class Search:
         finalists += self._reshaped(trials)
         for trial in self._distinct(finalists)[: 2 * FINALISTS]:
             yield self.evaluated([*now.trials, trial])
+
+    def _known_now(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Changes that make a value known at an execution."""
+        pairs = [(t, v) for t in trials for v in t.values.values()]
+        if not pairs:
+            return []
+        states, _, _ = self.table.states(fingerprints([v for _, v in pairs]))
+        known = np.isin(states, (EXACT, PARTIAL))
+        return list(dict.fromkeys(t for (t, _), k in zip(pairs, known, strict=True) if k))
 
     def _reshaped(self, trials: Sequence[Trial]) -> list[Trial]:
         """Changes that give a value another shape: those that make it known, and the cheap ones."""
@@ -309,14 +317,17 @@ class Search:
         self, now: Explanation, trials: list[Trial], scenery: Scenery, prober: Prober, deep: bool
     ) -> list[Trial]:
         """Changes under which more would be recognised, or that are right at every execution."""
-        gains = self._gains(trials, scenery, prober)
         found: list[Trial] = []
+        if deep:
+            trials = self._known_now(trials)
+        gains = self._gains(trials, scenery, prober)
         survivors = self._survivors(trials, gains, scenery)
         if survivors:
-            every = {n: frozenset(range(scenery.counts[self._place(n)])) for n in survivors}
-            more = self._probed(now, every, survivors, deep)
-            later = [t for n in survivors for t in more.trials[n].values()]
-            found += self._linear([t for t in later if self._complete(t, scenery)], scenery, more)
+            version, code = self.version(now.trials), self.runner.code
+            again = Again(code.program, code.files, version.patches, version.codes, survivors)
+            self.runner.plain(again)
+            later = [t for ts in survivors.values() for t in ts if self._complete(t, scenery)]
+            found += self._linear(later, scenery, again)
         ranked = sorted(
             (t for t in trials if gains.get(t, 0.0) > 1e-6), key=lambda t: t.price - PER_WORTH * gains[t]
         )
@@ -333,12 +344,11 @@ class Search:
         self,
         now: Explanation,
         turns: Mapping[int, frozenset[int]],
-        only: Mapping[int, frozenset] | None,
         deep: bool,
     ) -> Prober:
         code, version = self.runner.code, self.version(now.trials)
         prober = Prober(
-            code.program, code.files, turns, self.pure, version.patches, version.codes, only, deep
+            code.program, code.files, turns, self.pure, version.patches, version.codes, deep
         )
         self.runner.plain(prober)
         return prober
@@ -368,12 +378,14 @@ class Search:
     def _complete(self, trial: Trial, scenery: Scenery) -> bool:
         return len(trial.values) == scenery.counts[self._place(trial.slot.number)]
 
-    def _linear(self, trials: Sequence[Trial], scenery: Scenery, prober: Prober) -> list[Trial]:
+    def _linear(self, trials: Sequence[Trial], scenery: Scenery, prober: Prober | Again) -> list[Trial]:
         """Changes that put all gradients right, to first order."""
         response = scenery.response
-        if not trials or not response.directions:
+        if not trials or not response.judged:
             return []
-        effects = np.zeros((len(trials), response.directions))
+        if (np.abs(response.wanted) <= LINEAR * response.scale + 1e-12 * self.scale).all():
+            return []  # what is wrong has another shape
+        effects = np.zeros((len(trials), response.judged))
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
         for row, trial in enumerate(trials):
             for turn in trial.values:
@@ -383,7 +395,7 @@ class Search:
             if along is None:
                 continue
             values = np.array([trials[r].values[turn].reshape(-1) for r in rows])
-            effects[rows] += (values - prober.now[number, turn].reshape(-1)) @ along.T
+            effects[rows] += (values - prober.now[number, turn].reshape(-1)) @ along[: response.judged].T
         left = np.abs(response.wanted - effects)
         fine = (left <= LINEAR * response.scale + 1e-12 * self.scale).all(1)
         return sorted((trials[k] for k in np.flatnonzero(fine)), key=lambda t: t.price)
@@ -435,7 +447,7 @@ class Search:
 
     def _survivors(
         self, trials: Sequence[Trial], gains: Mapping[Trial, float], scenery: Scenery
-    ) -> dict[int, frozenset]:
+    ) -> dict[int, list[Trial]]:
         """Changes of often executed slots that are worth trying at every execution."""
         chosen: dict[int, list[Trial]] = defaultdict(list)
         for trial in sorted(trials, key=lambda t: t.price - PER_WORTH * gains.get(t, 0.0)):
@@ -445,7 +457,7 @@ class Search:
                 continue
             if not self._complete(trial, scenery) and len(chosen[number]) < most:
                 chosen[number].append(trial)
-        return {n: frozenset(t.key for t in ts) for n, ts in chosen.items() if ts}
+        return {n: ts for n, ts in chosen.items() if ts}
 
     def version(self, trials: Sequence[Repair]) -> Version:
         """The subject with some repairs."""

@@ -135,7 +135,7 @@ def inserted(part: Part, scene: Scene) -> Changes:
         return
     if not _in_product(part):
         yield from _signs_and_sizes(value, scene)
-        yield from _factors(value, scene)
+        yield from _factors(part, value, scene)
     if not _in_sum(part):
         yield from _terms(value, scene)
     yield from _functions(part, value, scene)
@@ -168,7 +168,7 @@ def _signs_and_sizes(value: Any, scene: Scene) -> Changes:
         )
 
 
-def _factors(value: Any, scene: Scene) -> Changes:
+def _factors(part: Part, value: Any, scene: Scene) -> Changes:
     shape = np.shape(value)
     for atom, found in scene.atoms:
         for name, other, node, extra in oriented(atom, found, shape):
@@ -184,6 +184,31 @@ def _factors(value: Any, scene: Scene) -> Changes:
             )  # fmt: skip
             if np.shape(other) == shape:
                 yield from _local(value, name, other)
+    if not isinstance(part.parent, Part):
+        return
+    for atom, found in scene.atoms:
+        for name, other, node in _wider(atom, found, shape):
+            yield Change(
+                lambda o=other: value * o, ("times", name), 4.2, write.combined(ast.Mult(), node)
+            )
+
+
+def _wider(
+    atom: Atom, value: Any, shape: tuple[int, ...]
+) -> Iterator[tuple[str, Any, ast.expr]]:
+    """An atom that makes a product larger, as it is or with an axis more."""
+    own = np.ndim(value)
+    forms = [("", ())] if own == len(shape) else []
+    if 0 < own < len(shape):
+        forms += [("[..., None]", (..., None)), ("[:, None]", (slice(None), None))]
+    for text, index in forms:
+        shaped = value[index] if text else value
+        try:
+            wide = np.broadcast_shapes(np.shape(shaped), shape)
+        except ValueError:
+            continue
+        if wide != shape and len(wide) == len(shape):
+            yield atom.text + text, shaped, write.expression(atom.text + text)
 
 
 LOCAL: tuple[tuple[str, Callable, float], ...] = (

@@ -1,6 +1,7 @@
 """A missing term that is itself a product, or a missing factor that is one: tried when nothing simpler fits."""
 
 import ast
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from gradparity.record.locate.edits import write
 from gradparity.record.locate.edits.change import Change, Changes, Scene, fits
 from gradparity.record.locate.expressions import Part
 
-MOST = 48
+MOST = 40
 Named = tuple[str, Any]
 
 ONE: tuple[tuple[str, Callable, float], ...] = (
@@ -28,7 +29,7 @@ def products(root: Part, scene: Scene) -> Changes:
     if not is_value(value):
         return
     shape = np.shape(value)
-    named = [(atom.text, found) for atom, found in scene.atoms if _real(found)][:MOST]
+    named = [(atom.text, found) for atom, found in scene.atoms if _real(found)]
     for text, run, price in _pairs(named, shape):
         for op, sign in ((ast.Add(), 1.0), (ast.Sub(), -1.0)):
             yield Change(
@@ -51,7 +52,7 @@ def _pairs(
     named: list[Named], shape: tuple[int, ...]
 ) -> Iterator[tuple[str, Callable[[], Any], float]]:
     """Products of two values that have a shape."""
-    fitting = [(t, v) for t, v in named if fits(v, shape)]
+    fitting = [(t, v) for t, v in named if fits(v, shape)][:MOST]
     for k, (left, a) in enumerate(fitting):
         for right, b in fitting[k:]:
             if np.broadcast_shapes(np.shape(a), np.shape(b)) != shape:
@@ -68,43 +69,33 @@ def _pairs(
 def _matrix_products(
     named: list[Named], shape: tuple[int, ...]
 ) -> Iterator[tuple[str, Callable[[], Any], float]]:
-    if not shape:
+    """Products of two matrices, each as it is or transposed, and of two vectors."""
+    if len(shape) < 2:
         return
-    for left, a in named:
-        for right, b in named:
-            for first, second in ((a, b), (_turned(a), b), (a, _turned(b))):
-                if first is None or second is None or _product_shape(first, second) != shape:
-                    continue
-                text = (
-                    f"{left}{'' if first is a else _turn(a)} @ {right}{'' if second is b else _turn(b)}"
-                )
-                yield text, lambda first=first, second=second: first @ second, 4.6
-            if np.ndim(a) == np.ndim(b) == 1 and (np.size(a), np.size(b)) == shape:
+    sides = [side for text, value in named for side in _sides(text, value)]
+    rights: dict[int, list[Named]] = defaultdict(list)
+    for text, value in sides:
+        if value.shape[-1] == shape[-1]:
+            rights[value.shape[-2]].append((text, value))
+    for left, a in sides:
+        if a.shape[-2] != shape[-2]:
+            continue
+        for right, b in rights[a.shape[-1]]:
+            if left.endswith(".T") and right.endswith(".T"):
+                continue
+            if (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *shape[-2:]) == shape:
+                yield f"{left} @ {right}", lambda a=a, b=b: a @ b, 4.6
+    vectors = [(t, v) for t, v in named if np.ndim(v) == 1]
+    for left, a in vectors:
+        for right, b in vectors:
+            if (a.size, b.size) == shape:
                 yield f"np.outer({left}, {right})", lambda a=a, b=b: np.outer(a, b), 4.6
 
 
-def _turned(value: Any) -> Any:
-    if np.ndim(value) < 2:
-        return None
-    return value.T if value.ndim == 2 else value.swapaxes(-1, -2)
-
-
-def _turn(value: Any) -> str:
-    return ".T" if np.ndim(value) == 2 else ".swapaxes(-1, -2)"
-
-
-def _product_shape(left: Any, right: Any) -> tuple[int, ...] | None:
-    a, b = np.shape(left), np.shape(right)
-    if not a or not b or a[-1] != (b[-2] if len(b) > 1 else b[0]):
-        return None
-    if len(b) == 1:
-        return a[:-1]
-    if len(a) == 1:
-        return (*b[:-2], b[-1])
-    try:
-        return (*np.broadcast_shapes(a[:-2], b[:-2]), a[-2], b[-1])
-    except ValueError:
-        return None
-
-
-
+def _sides(text: str, value: Any) -> Iterator[Named]:
+    if np.ndim(value) == 2:
+        yield text, value
+        yield f"{text}.T", value.T
+    elif np.ndim(value) > 2:
+        yield text, value
+        yield f"{text}.swapaxes(-1, -2)", value.swapaxes(-1, -2)
