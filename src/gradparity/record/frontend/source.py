@@ -186,6 +186,8 @@ class _Rewriter(ast.NodeTransformer):
         _loaded(target)
         made = ast.BinOp(copy.deepcopy(target), node.op, addend.expression)
         made = ast.fix_missing_locations(ast.copy_location(made, node))
+        if addend.after is None and not self.originals:
+            return [node]  # another version of the file assigns in place here, this one does not
         if addend.after is None:
             after = Slot(len(self.program.slots), addend.statement, "after", made)
             self.program.slots.append(after)
