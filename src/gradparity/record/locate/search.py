@@ -41,6 +41,7 @@ LEAF_WORTH = 3.0
 PER_WORTH = 2.0
 FINALISTS = 40
 MOST_EDITS = 8
+MOVES = 0.5  # what a change costs more at a statement that only hands a value on
 ALL_TURNS = 3  # executions up to which a slot's changes are tried at each
 EVALUATIONS = 2400  # of changes of one slot, over all its executions
 CHEAP = 2.6
@@ -109,8 +110,8 @@ class Explanation:
 
     @property
     def price(self) -> float:
-        """Of all changes together."""
-        return sum(t.price for t in self.trials)
+        """Of all changes together; what only hands a value on is the less likely culprit."""
+        return sum(t.price + (MOVES if _only_moves(t) else 0.0) for t in self.trials)
 
     @property
     def total(self) -> float:
@@ -496,6 +497,11 @@ class Search:
             own = worth[keys == number]
             total += 0.5 * float(own.mean()) + 0.5 * float(own[:LEADING].cumprod().mean())
         return total
+
+
+def _only_moves(repair: Repair) -> bool:
+    names = (ast.Name, ast.Attribute, ast.Subscript)
+    return isinstance(repair, Trial) and isinstance(repair.root, names)
 
 
 def patch_of(trial: Trial) -> Patch:

@@ -13,6 +13,7 @@ from gradparity.record.frontend.source import Program, Statement
 from gradparity.record.locate.edits import write
 
 Body = list[ast.stmt]
+MOST_INDICES = 12
 
 
 @dataclass(eq=False)
@@ -36,7 +37,7 @@ def statement_edits(program: Program, statements: Sequence[Statement]) -> Iterat
     """Every small change of some statements that is no change of a value's expression."""
     wanted = {s.node: s for s in statements}
     for statement in statements:
-        for kind, price, body in _alone(statement.node):
+        for kind, price, body in _alone(statement.node, _indices_in(statement)):
             new = [_placed(part, statement.node) for part in body]
             yield StatementEdit(statement, {statement.node: new}, kind, price)
     for tree in program.trees.values():
@@ -60,7 +61,19 @@ def _blocks(tree: ast.AST) -> Iterator[Body]:
                 yield block
 
 
-def _alone(node: ast.stmt) -> Iterator[tuple[tuple, float, Body]]:
+def _indices_in(statement: Statement) -> list[ast.expr]:
+    """Slices and counters that the function's text has in brackets, each once."""
+    found: dict[str, ast.expr] = {}
+    for node in ast.walk(statement.scope) if statement.scope is not None else ():
+        if isinstance(node, ast.Subscript):
+            parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+            for part in parts:
+                if isinstance(part, ast.Slice | ast.Name):
+                    found.setdefault(ast.unparse(part), part)
+    return list(found.values())[:MOST_INDICES]
+
+
+def _alone(node: ast.stmt, indices: Sequence[ast.expr]) -> Iterator[tuple[tuple, float, Body]]:
     """Changes of one statement: a kind, a price, and what stands in its place."""
     if isinstance(node, ast.AugAssign):
         yield ("assigned",), 2.0, [ast.Assign([node.target], node.value)]
@@ -77,7 +90,7 @@ def _alone(node: ast.stmt) -> Iterator[tuple[tuple, float, Body]]:
                 yield ("repeated",), 2.4, [_added_at(target, node.value)]
         yield from _exchanged_elements(node)
     if isinstance(node, ast.Assign | ast.AugAssign):
-        yield from _other_places(node)
+        yield from _other_places(node, indices)
     if not isinstance(node, ast.Return):
         yield ("left out",), 2.6, [ast.Pass()]
 
@@ -129,12 +142,14 @@ def _renamed(node: ast.expr, name: ast.Name, new: str) -> ast.expr:
     return write.edited(node, (name,), lambda _: ast.Name(new, ast.Load()))
 
 
-def _other_places(node: ast.Assign | ast.AugAssign) -> Iterator[tuple[tuple, float, Body]]:
-    """A write to an index one off, or with two indices exchanged."""
+def _other_places(
+    node: ast.Assign | ast.AugAssign, indices: Sequence[ast.expr]
+) -> Iterator[tuple[tuple, float, Body]]:
+    """A write to an index one off, with two indices exchanged, or with one that stands elsewhere."""
     target = node.targets[0] if isinstance(node, ast.Assign) else node.target
     if not isinstance(target, ast.Subscript):
         return
-    for new in _other_indices(target.slice):
+    for new in _other_indices(target.slice, indices):
         place = ast.Subscript(target.value, new, ast.Store())
         if isinstance(node, ast.Assign):
             yield ("place", ast.unparse(new)), 2.2, [ast.Assign([place], node.value)]
@@ -142,14 +157,15 @@ def _other_places(node: ast.Assign | ast.AugAssign) -> Iterator[tuple[tuple, flo
             yield ("place", ast.unparse(new)), 2.2, [ast.AugAssign(place, node.op, node.value)]
 
 
-def _other_indices(index: ast.expr) -> Iterator[ast.expr]:
+def _other_indices(index: ast.expr, known: Sequence[ast.expr]) -> Iterator[ast.expr]:
     elements = index.elts if isinstance(index, ast.Tuple) else [index]
 
     def whole(changed: Sequence[ast.expr]) -> ast.expr:
         return ast.Tuple(list(changed), ast.Load()) if isinstance(index, ast.Tuple) else changed[0]
 
     for place, element in enumerate(elements):
-        for new in _one_off(element):
+        alike = [k for k in known if type(k) is type(element) and ast.dump(k) != ast.dump(element)]
+        for new in (*_one_off(element), *alike):
             yield whole([*elements[:place], new, *elements[place + 1 :]])
     for first in range(len(elements)):
         for second in range(first + 1, len(elements)):

@@ -9,7 +9,7 @@ import numpy as np
 from gradparity.record.locate.atoms import is_value
 from gradparity.record.locate.edits import write
 from gradparity.record.locate.edits.change import Change, Changes, Scene
-from gradparity.record.locate.expressions import Part
+from gradparity.record.locate.expressions import Opaque, Part
 
 
 def indices(part: Part, scene: Scene) -> Changes:
@@ -34,6 +34,10 @@ def _others(index: ast.expr, scene: Scene) -> Iterator[tuple[ast.expr, float]]:
     for place, inner in enumerate(index.elts):
         for new, price in _other(inner, scene):
             yield _with_element(index, place, new), price
+            same = [k for k, e in enumerate(index.elts) if ast.dump(e) == ast.dump(inner)]
+            if len(same) > 1 and same[0] == place:
+                elements = [new if k in same else e for k, e in enumerate(index.elts)]
+                yield ast.Tuple(elements, write.LOAD), price + 0.6
     for first in range(len(index.elts)):
         for second in range(first + 1, len(index.elts)):
             elements = list(index.elts)
@@ -76,6 +80,7 @@ def _other_slices(index: ast.Slice, scene: Scene) -> Iterator[tuple[ast.expr, fl
         for count in scene.counts:
             if ast.unparse(bound) != count:
                 yield _with_bound(index, name, ast.Name(count, write.LOAD)), 2.8
+    yield from _shifted(index, scene)
     if index.step is not None:
         yield ast.Slice(index.lower, index.upper, None), 2.0
     else:
@@ -84,6 +89,24 @@ def _other_slices(index: ast.Slice, scene: Scene) -> Iterator[tuple[ast.expr, fl
         yield ast.Slice(None, index.lower, index.step), 2.2
     elif index.upper is not None and index.lower is None:
         yield ast.Slice(index.upper, None, index.step), 2.2
+
+
+def _shifted(index: ast.Slice, scene: Scene) -> Iterator[tuple[ast.expr, float]]:
+    """A slice of the same length, moved by one or two."""
+    try:
+        lower = scene.reader.value(index.lower) if index.lower is not None else 0
+        upper = scene.reader.value(index.upper) if index.upper is not None else 0
+    except Opaque:
+        return
+    if not all(isinstance(n, int | np.integer) for n in (lower, upper)) or index.step is not None:
+        return
+    for step in (1, 2, -1, -2):
+        low, high = int(lower) + step, int(upper) + step
+        if low >= 0 and (index.upper is None or (high < 0) == (upper < 0) or high == 0):
+            first = write.number(low) if low else None
+            last = write.number(high) if high and index.upper is not None else None
+            if last is not None or first is not None:
+                yield ast.Slice(first, last, None), 2.8
 
 
 def _is_count(index: ast.expr) -> bool:

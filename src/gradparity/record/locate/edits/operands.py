@@ -55,6 +55,10 @@ def replaced(part: Part, scene: Scene) -> Changes:
             yield Change(
                 lambda v=value: v, ("replace", atom.text), price + 0.7, write.just(atom.node)
             )
+            if np.ndim(value) == 2:
+                turned = ast.Attribute(atom.node, "T", write.LOAD)
+                key = ("replace", f"{atom.text}.T")
+                yield Change(lambda v=value: v.T, key, price + 1.0, write.just(turned))
     for name, size in scene.sizes.items():
         if name != text and name != "2":
             yield Change(

@@ -55,12 +55,12 @@ def _pairs(
     fitting = [(t, v) for t, v in named if fits(v, shape)][:MOST]
     for k, (left, a) in enumerate(fitting):
         for right, b in fitting[k:]:
-            if np.broadcast_shapes(np.shape(a), np.shape(b)) != shape:
+            if _spread(np.shape(a), np.shape(b)) != shape:
                 continue
             yield f"{left} * {right}", lambda a=a, b=b: a * b, 4.8
         for right, b in fitting:
             for form, run, extra in ONE[1:]:
-                if left != right and np.broadcast_shapes(np.shape(a), np.shape(b)) == shape:
+                if left != right and _spread(np.shape(a), np.shape(b)) == shape:
                     text = f"{left} * {form.format(a=right)}"
                     yield text, lambda a=a, b=b, run=run: a * run(b), 4.8 + extra
     yield from _matrix_products(named, shape)
@@ -83,7 +83,7 @@ def _matrix_products(
         for right, b in rights[a.shape[-1]]:
             if left.endswith(".T") and right.endswith(".T"):
                 continue
-            if (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *shape[-2:]) == shape:
+            if _spread(a.shape[:-2], b.shape[:-2]) == shape[:-2]:
                 yield f"{left} @ {right}", lambda a=a, b=b: a @ b, 4.6
     vectors = [(t, v) for t, v in named if np.ndim(v) == 1]
     for left, a in vectors:
@@ -99,3 +99,13 @@ def _sides(text: str, value: Any) -> Iterator[Named]:
     elif np.ndim(value) > 2:
         yield text, value
         yield f"{text}.swapaxes(-1, -2)", value.swapaxes(-1, -2)
+
+
+def _spread(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The shape of two arrays together."""
+    if left == right:
+        return left
+    try:
+        return np.broadcast_shapes(left, right)
+    except ValueError:
+        return None
