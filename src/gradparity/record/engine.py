@@ -102,7 +102,7 @@ def backward_slots(runner: Runner, record: Record, truth: Truth) -> set[int]:
             found.add(s.slot)
             statements.add(slots[s.slot].statement.number)
     found |= {s.slot for s in record.seen if slots[s.slot].statement.number in statements}
-    return found
+    return found | {s.number for s in slots if s.after in found}
 
 
 def _shared(record: Record) -> set[int]:

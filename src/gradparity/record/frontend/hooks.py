@@ -63,7 +63,13 @@ class Patch:
         if self.target is None:
             return made
         now = eval(self.target, names)
-        return {"Add": lambda: made - now, "Sub": lambda: now - made, "Mult": lambda: made / now, "Div": lambda: now / made}[self.operator]()
+        if self.operator == "Add":
+            return made - now
+        if self.operator == "Sub":
+            return now - made
+        # Where it is zero it stays zero, whatever the factor.
+        ratio = made / now if self.operator == "Mult" else now / made
+        return np.where((now == 0) & (made == 0), 1.0, ratio)
 
 
 @dataclass

@@ -11,7 +11,8 @@ import numpy as np
 
 from gradparity.record.frontend.source import Scope
 
-MOST = 160
+MOST = 240
+MOST_INDICES = 10
 DEEPEST = 3
 LONGEST = 8  # elements of a list or tuple that are looked at by number
 
@@ -70,6 +71,10 @@ def atoms_of(scope: Scope | None, names: Mapping[str, Any], given: Mapping[str, 
     for text in written:
         for shifted in _shifted(text, counters):
             texts[shifted] = None
+    for name, value in names.items():
+        if isinstance(value, np.ndarray) and value.ndim and name.isidentifier():
+            for index in _indices(scope)[:MOST_INDICES]:
+                texts[f"{name}[{index}]"] = None
     found = []
     for text in texts:
         try:
@@ -77,7 +82,7 @@ def atoms_of(scope: Scope | None, names: Mapping[str, Any], given: Mapping[str, 
             value = eval(atom.code, {**given, **names})
         except Exception:
             continue
-        if is_value(value):
+        if is_value(value) or isinstance(value, np.ndarray) and value.dtype.kind in "iu":
             found.append(atom)
     return found[:MOST]
 
@@ -89,6 +94,20 @@ def _written(scope: Scope) -> Iterator[str]:
             if isinstance(node, ast.Attribute) and node.attr in ("T", "shape", "size", "ndim", "dtype"):
                 continue
             yield ast.unparse(node)
+
+
+def _indices(scope: Scope | None) -> list[str]:
+    """What the function's text has in brackets, and a slice's other half."""
+    found: dict[str, None] = {}
+    for node in ast.walk(scope) if scope is not None else ():
+        if isinstance(node, ast.Subscript) and not _calls(node):
+            text = ast.unparse(node.slice).strip("()")
+            found[text] = None
+            if re.search(r":[\w.]+$", text):
+                found[re.sub(r":([\w.]+)$", r"\1:", text)] = None
+            elif re.search(r"[\w.]+:$", text):
+                found[re.sub(r"([\w.]+):$", r":\1", text)] = None
+    return [text for text in found if not text.startswith(("'", '"'))]
 
 
 def _calls(node: ast.AST) -> bool:

@@ -158,7 +158,7 @@ class Prober(Hooks):
                 value = eval(atom.code, names)  # type: ignore[arg-type]
             except Exception:
                 continue
-            if is_value(value):
+            if isinstance(value, np.ndarray | float | np.floating):
                 atoms.append((atom, value))
         slices = [] if scope is None else [n for n in ast.walk(scope) if isinstance(n, ast.Slice)]
         counts = {

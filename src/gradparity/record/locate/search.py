@@ -268,8 +268,7 @@ class Search:
         )
         known = np.isin(states, (EXACT, PARTIAL))
         order = sorted(range(len(found)), key=lambda k: found[k].price - 2.0 * known[k])
-        chosen = [found[k] for k in order if known[k] or found[k].price <= CHEAP]
-        return chosen[:RESHAPED]
+        return [found[k] for k in order[:RESHAPED]]
 
     def _convinces(self, best: Explanation, now: Explanation) -> bool:
         """Whether it is not worth looking further."""

@@ -54,7 +54,7 @@ def pair_returned(params: Any, returned: Any, names: Sequence[str] = ()) -> Pair
     if names and len(names) == len(offered):
         called = dict(zip(offered, names, strict=True))
         by_name = {p: q for p in wanted for q in offered if _matches(p, (("item", called[q]),))}
-        if len(by_name) == len(wanted) and len(wanted) > 1:
+        if len(set(by_name.values())) == len(wanted) > 1:
             return _pairs(wanted, by_name, "name")
     if len(offered) == len(wanted):
         return _pairs(wanted, dict(zip(wanted, offered, strict=True)), "order")

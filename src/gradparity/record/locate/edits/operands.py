@@ -59,7 +59,7 @@ def replaced(part: Part, scene: Scene) -> Changes:
                 turned = ast.Attribute(atom.node, "T", write.LOAD)
                 key = ("replace", f"{atom.text}.T")
                 yield Change(lambda v=value: v.T, key, price + 1.0, write.just(turned))
-    for name, size in scene.sizes.items():
+    for name, size in {**scene.sizes, "0": 0.0, "1": 1.0}.items():
         if name != text and name != "2":
             yield Change(
                 lambda s=size: s, ("replace", name), 3.0, write.just(write.expression(name))
@@ -141,9 +141,10 @@ def inserted(part: Part, scene: Scene) -> Changes:
         yield from _signs_and_sizes(value, scene)
         yield from _factors(part, value, scene)
     if not _in_sum(part):
-        yield from _terms(value, scene)
+        yield from _terms(part, value, scene)
     yield from _functions(part, value, scene)
     yield from _sums(value)
+    yield from _matrix_factors(value, scene)
 
 
 def _in_product(part: Part) -> bool:
@@ -215,6 +216,29 @@ def _wider(
             yield atom.text + text, shaped, write.expression(atom.text + text)
 
 
+def _matrix_factors(value: Any, scene: Scene) -> Changes:
+    """A product with a matrix, on either side."""
+    if np.ndim(value) < 2:
+        return
+    rows, columns = np.shape(value)[-2:]
+    for atom, found in scene.atoms:
+        if np.ndim(found) != 2:
+            continue
+        for text, other, node in (
+            (atom.text, found, atom.node),
+            (f"{atom.text}.T", found.T, ast.Attribute(atom.node, "T", write.LOAD)),
+        ):
+            if other.shape[0] == columns:
+                yield Change(
+                    lambda o=other: value @ o, ("@", text), 4.2, write.combined(ast.MatMult(), node)
+                )
+            if other.shape[1] == rows:
+                yield Change(
+                    lambda o=other: o @ value, ("by", text), 4.2,
+                    lambda n, node=node: ast.BinOp(node, ast.MatMult(), n),
+                )  # fmt: skip
+
+
 LOCAL: tuple[tuple[str, Callable, float], ...] = (
     ("{a} * (1 - {a})", lambda a: a * (1 - a), 4.0),
     ("(1 - {a} ** 2)", lambda a: 1 - a * a, 4.0),
@@ -235,8 +259,15 @@ def _local(value: Any, name: str, other: Any) -> Changes:
         )  # fmt: skip
 
 
-def _terms(value: Any, scene: Scene) -> Changes:
+def _terms(part: Part, value: Any, scene: Scene) -> Changes:
     shape = np.shape(value)
+    if part.parent is not None:
+        for atom, found in scene.atoms:
+            if np.asarray(found).dtype.kind == "f" and not fits(found, shape):
+                yield Change(
+                    lambda o=found: value + o, ("plus", atom.text), 4.2,
+                    write.combined(ast.Add(), atom.node),
+                )  # fmt: skip
     yield Change(lambda: 1 - value, ("1 -",), 3.2, write.from_one(ast.Sub()))
     yield Change(lambda: 1 + value, ("1 +",), 3.4, write.from_one(ast.Add()))
     yield Change(lambda: value - 1, ("- 1",), 3.2, write.combined(ast.Sub(), ast.Constant(1)))
