@@ -1,25 +1,28 @@
 """Check hand-written gradients, and say which equation is wrong.
 
-`diagnose(function)` names the wrong equations of anybody's LSTM backward pass;
+`diagnose(function, *arguments)` names the wrong lines of anybody's backward pass;
 `compare(a, b)` holds any two trees of arrays to each other; the command
 `gradparity check` holds the LSTM by hand to the one by autodiff.
 """
 
 from gradparity.blocks import Judgement
+from gradparity.diagnosing import diagnose
 from gradparity.diagnosis.findings import Diagnosis, Finding
-from gradparity.diagnosis.run import diagnose
-from gradparity.errors import ParityError
+from gradparity.errors import GradientError, ParityError
 from gradparity.layouts import Layout
 from gradparity.parity import compare
+from gradparity.record.findings import Recording
 from lstm_spec import InputError
 
 __all__ = [
     "Diagnosis",
     "Finding",
+    "GradientError",
     "InputError",
     "Judgement",
     "Layout",
     "ParityError",
+    "Recording",
     "compare",
     "diagnose",
 ]

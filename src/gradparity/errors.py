@@ -1,6 +1,7 @@
-"""The one error of a failed comparison."""
+"""The errors of failed comparisons."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from gradparity.blocks import Judgement
 
@@ -27,6 +28,18 @@ class ParityError(AssertionError):
     def __reduce__(self) -> tuple:
         """Pickle by what it was made of, so that it crosses a process boundary."""
         return ParityError, (self.failures,)
+
+
+class GradientError(AssertionError):
+    """Hand-written gradients are wrong; the report is the message.
+
+    Attributes:
+        recording: what was found.
+    """
+
+    def __init__(self, report: str, recording: Any = None) -> None:
+        self.recording = recording
+        super().__init__(report)
 
 
 def _message(failures: Sequence[Judgement], most: int = 8) -> str:

@@ -1,1 +1,1 @@
-"""Which line of a hand-written backward pass is wrong: record it, and hold it to its own forward."""
+"""Which line of a hand-written backward pass is wrong: recorded, and held to its forward pass."""

@@ -49,9 +49,7 @@ def pulled_back(
         if not cotangents.any():
             continue
         operands = [graph.values(p) for p in node.operands]
-        found = rules.pull(
-            node.operation, operands, cotangents.reshape(len(seeds), *node.shape)
-        )
+        found = rules.pull(node.operation, operands, cotangents.reshape(len(seeds), *node.shape))
         for position, (places, gradient) in enumerate(zip(node.operands, found, strict=True)):
             _add(seeds, places, gradient)
             if uses is not None:

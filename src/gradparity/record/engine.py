@@ -4,18 +4,22 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gradparity.record.frontend.code import Code
-from gradparity.record.frontend.session import Unrecordable
+from gradparity.record.frontend.session import RecordError
+from gradparity.record.frontend.source import Statement
 from gradparity.record.graph import Array
-from gradparity.record.locate.recognise import Table
+from gradparity.record.hidden import hidden_by
+from gradparity.record.locate.recognise import EXACT, PARTIAL, Table, fingerprints
 from gradparity.record.locate.search import Explanation, Search
 from gradparity.record.rules import Rules
 from gradparity.record.runs import Record, Runner
-from gradparity.record.subject.forms import Form
 from gradparity.record.subject.trees import Path
 from gradparity.record.truth import Truth
+from lstm_spec import InputError
 
 RTOL = 1e-6
+STEP = 1e-6  # of the difference that the recorded truth is held to
+DIFFERENCE = 1e-4  # how far from that it may be
+OTHER_SEED = 1009
 
 
 @dataclass
@@ -24,12 +28,24 @@ class Examination:
 
     Attributes:
         right, wrong: parameters by whether their gradients are right.
+        got, true: the gradients, as returned and as they should be.
         explanation: changes that put the wrong ones right, as many as were found.
+        suspects: statements one of which is wrong, where no change explains it.
+        notes, hidden: what else is worth knowing; what these arguments cannot show.
+        held: lines whose values were held to the truth.
+        unheld: lines that nothing could be held to.
     """
 
     right: list[Path] = field(default_factory=list)
     wrong: list[Path] = field(default_factory=list)
+    got: dict[Path, Array | None] = field(default_factory=dict)
+    true: dict[Path, Array] = field(default_factory=dict)
     explanation: Explanation | None = None
+    suspects: list[Statement] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    hidden: list[str] = field(default_factory=list)
+    held: int = 0
+    unheld: list[int] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -37,34 +53,74 @@ class Examination:
         return not self.wrong
 
 
-def examine(form: Form, seed: int = 0, rules: Rules | None = None) -> Examination:
-    """Record, differentiate, compare, and find what is wrong."""
+def examine(runner: Runner, rules: Rules | None = None) -> Examination:
+    """Record, differentiate, compare, and find what is wrong.
+
+    Args:
+        runner: runs the subject.
+        rules: derivatives known from before.
+
+    Raises:
+        RecordError: the subject cannot be followed, or was followed wrongly.
+        InputError: no gradient was found.
+    """
     rules = rules or Rules()
-    code = Code(*form.roots())
-    runner = Runner(form, seed, code=code)
-    runner.plain()
-    plain = runner.plain(runner.hooks())
+    plain = runner.plain()
+    if not runner.sources.found:
+        raise InputError(
+            "no gradient was found: expected them returned, or kept under the parameters' names "
+            "(dW, gradW, W_grad, grads['W'])"
+        )
+    watched = runner.plain(runner.hooks())
     record = runner.recorded()
     truth = Truth.of(record.graph, record.seeds, rules)
-    right = {p: truth.adjoints[record.parameters[p]] for p in runner.sources.found}
-    _guard(record, plain.gradients)
-    scale = max((float(np.abs(v).max(initial=0.0)) for v in right.values()), default=1.0)
     found = Examination()
-    for path, truly in right.items():
-        (found.right if close(plain.gradients[path], truly, scale) else found.wrong).append(path)
+    found.true = {p: truth.adjoints[record.parameters[p]] for p in runner.sources.found}
+    found.got = watched.gradients
+    _same_as_plain(record, watched.gradients)
+    _same_as_differences(runner, record, truth)
+    scale = max((float(np.abs(v).max(initial=0.0)) for v in found.true.values()), default=1.0)
+    for path, truly in found.true.items():
+        right = close(watched.gradients[path], truly, scale)
+        (found.right if right else found.wrong).append(path)
+    found.notes = [*_manners(runner, plain.changed), *_missing(runner)]
+    found.hidden = hidden_by(runner, record)
     if found.wrong:
-        found.explanation = _located(runner, record, truth, right, rules)
+        _locate(found, runner, record, truth, rules)
+    else:
+        _hold(found, runner, record, truth)
     return found
 
 
-def _guard(record: Record, plain: dict[Path, Array | None]) -> None:
-    """The recorded run's gradients are those of a plain one."""
+def _same_as_plain(record: Record, plain: dict[Path, Array | None]) -> None:
+    """The recorded run's gradients are those of a plain one, or the record is refused."""
     for path, places in record.gradients.items():
         got, expected = record.graph.values(places), plain[path]
         if expected is None or got.shape != expected.shape:
-            raise Unrecordable("the recorded run returned other gradients than a plain one")
-        if not np.allclose(got, expected, rtol=1e-6, atol=1e-9 * float(np.abs(expected).max(initial=0.0)) + 1e-300, equal_nan=True):
-            raise Unrecordable("the recorded run returned other gradients than a plain one")
+            raise RecordError("the recorded run returned other gradients than a plain one")
+        size = float(np.abs(expected[np.isfinite(expected)]).max(initial=0.0))
+        if not np.allclose(got, expected, rtol=RTOL, atol=1e-9 * size + 1e-300, equal_nan=True):
+            raise RecordError(
+                "the recorded run returned other gradients than a plain one: it draws random "
+                "numbers, or does something that recording does not see"
+            )
+
+
+def _same_as_differences(runner: Runner, record: Record, truth: Truth) -> None:
+    """The recorded truth is a difference of the plain loss along a random direction."""
+    above, below = runner.shifted(STEP), runner.shifted(-STEP)
+    slope = (above.plain().loss - below.plain().loss) / (2 * STEP)
+    expected = sum(
+        float((truth.adjoints[places] * runner.direction(path, record.graph.values(places))).sum())
+        for path, places in record.parameters.items()
+        if places.ndim
+    )
+    size = max(abs(slope), abs(expected), 1e-3 * abs(above.plain().loss), 1e-12)
+    if not abs(slope - expected) <= DIFFERENCE * size:
+        raise RecordError(
+            f"the recorded forward pass has another derivative ({expected:.6g}) than differences "
+            f"of the loss ({slope:.6g}): part of it could not be followed"
+        )
 
 
 def close(got: Array | None, right: Array, scale: float) -> bool:
@@ -75,9 +131,45 @@ def close(got: Array | None, right: Array, scale: float) -> bool:
     return bool(np.abs(got - right).max(initial=0.0) <= RTOL * max(size, 1e-6 * scale))
 
 
-def _located(
-    runner: Runner, record: Record, truth: Truth, right: dict[Path, Array], rules: Rules
-) -> Explanation:
+def _manners(runner: Runner, changed: list[Path]) -> list[str]:
+    names = list(dict.fromkeys(runner.name(path) for path in changed))
+    return [f"it changes its arguments: {', '.join(names)}"] if names else []
+
+
+def _missing(runner: Runner) -> list[str]:
+    names = [runner.name(path) for path in runner.sources.missing]
+    return [f"no gradient was found for {', '.join(names)}"] if names else []
+
+
+def _locate(found: Examination, runner: Runner, record: Record, truth: Truth, rules: Rules) -> None:
+    """Look for the wrong lines; an explanation counts if it holds on other numbers as well."""
+    search = _search(found, runner, record, truth, rules)
+    explanation = search.run()
+    if len(explanation.right) == len(found.true) and _confirmed(runner, search, explanation, rules):
+        found.explanation = explanation
+        return
+    kept = [t for t in explanation.trials if t.price <= search.sure]
+    found.explanation = search.evaluated(kept) if kept else None
+    found.suspects = search.suspects(kept)
+
+
+def _confirmed(runner: Runner, search: Search, explanation: Explanation, rules: Rules) -> bool:
+    """Whether the changes put the gradients right on another set of random numbers."""
+    other = Runner(runner.form, runner.seed + OTHER_SEED, runner.exact, runner.code)
+    other.sources = runner.sources
+    record = other.recorded()
+    truth = Truth.of(record.graph, record.seeds, rules)
+    version = search.version(explanation.trials)
+    hooks = other.hooks(version.patches, version.codes)
+    plain = other.plain(hooks)
+    right = {p: truth.adjoints[record.parameters[p]] for p in other.sources.found}
+    scale = max((float(np.abs(v).max(initial=0.0)) for v in right.values()), default=1.0)
+    return all(close(plain.gradients.get(p), v, scale) for p, v in right.items())
+
+
+def _search(
+    found: Examination, runner: Runner, record: Record, truth: Truth, rules: Rules
+) -> Search:
     backward = backward_slots(runner, record, truth)
     minted = frozenset(backward - _shared(record))
     again = runner.recorded(minted, chains=True)
@@ -87,8 +179,7 @@ def _located(
     truth = Truth.of(again.graph, again.seeds, rules)
     named = [s.provenance for s in again.seen if truth.of_forward(s.provenance)]
     table = Table(truth, named)
-    search = Search(runner, truth, again, right, rules, table, frozenset(backward), minted)
-    return search.run()
+    return Search(runner, truth, again, found.true, rules, table, frozenset(backward), minted)
 
 
 def backward_slots(runner: Runner, record: Record, truth: Truth) -> set[int]:
@@ -103,6 +194,26 @@ def backward_slots(runner: Runner, record: Record, truth: Truth) -> set[int]:
             statements.add(slots[s.slot].statement.number)
     found |= {s.slot for s in record.seen if slots[s.slot].statement.number in statements}
     return found | {s.number for s in slots if s.after in found}
+
+
+def _hold(found: Examination, runner: Runner, record: Record, truth: Truth) -> None:
+    """Count the lines of the backward pass whose values are known to be true."""
+    backward = backward_slots(runner, record, truth)
+    named = [s.provenance for s in record.seen if truth.of_forward(s.provenance)]
+    seen = [s for s in record.seen if s.slot in backward]
+    if not seen:
+        return
+    values = [record.graph.values(s.provenance) for s in seen]
+    states, _, _ = Table(truth, named).states(fingerprints(values))
+    slots = runner.code.program.slots
+    held = {
+        (slots[s.slot].statement.file, slots[s.slot].statement.line)
+        for s, state in zip(seen, states, strict=True)
+        if state in (EXACT, PARTIAL)
+    }
+    found.held = len(held)
+    every = {(slots[s.slot].statement.file, slots[s.slot].statement.line) for s in seen}
+    found.unheld = sorted(line for _, line in every - held)
 
 
 def _shared(record: Record) -> set[int]:

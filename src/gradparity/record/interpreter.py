@@ -58,7 +58,7 @@ class Program:
         return self._numbers[variable]
 
     def _inline(self, jaxpr: Any, constants: Sequence, inputs: Sequence[int]) -> list[int]:
-        """Take in a jaxpr's equations, those of inner ones in their place; numbers of its outputs."""
+        """Take in a jaxpr's equations, inner ones' too; the numbers of its outputs."""
         for variable, number in zip(jaxpr.invars, inputs, strict=True):
             self._numbers[variable] = number
         for variable, value in zip(jaxpr.constvars, constants, strict=True):
@@ -70,11 +70,18 @@ class Program:
     def _add(self, equation: Any) -> None:
         inputs = [self._number(v) for v in equation.invars]
         inner = next(
-            (equation.params[n] for n in ("jaxpr", "call_jaxpr", "fun_jaxpr") if n in equation.params), None
+            (
+                equation.params[n]
+                for n in ("jaxpr", "call_jaxpr", "fun_jaxpr")
+                if n in equation.params
+            ),
+            None,
         )
         name = equation.primitive.name
         if inner is not None and name in INLINED:
-            open_, constants = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
+            open_, constants = (
+                (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
+            )
             # The same inner program may be called twice: its variables are numbered anew.
             outer, self._numbers = self._numbers, {}
             outputs = self._inline(open_, constants, inputs)
@@ -96,7 +103,17 @@ class Program:
         self._steps = kept[::-1]
 
 
-INLINED = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "remat", "checkpoint", "custom_vjp_call_jaxpr")
+INLINED = (
+    "jit",
+    "pjit",
+    "closed_call",
+    "core_call",
+    "custom_jvp_call",
+    "custom_vjp_call",
+    "remat",
+    "checkpoint",
+    "custom_vjp_call_jaxpr",
+)
 
 
 def _primitive(equation: Any) -> tuple[Callable[..., Any], bool]:
@@ -112,7 +129,8 @@ def _primitive(equation: Any) -> tuple[Callable[..., Any], bool]:
 
         with jax.enable_x64(True):
             typed = [
-                jax.numpy.asarray(v, dtype=x.aval.dtype) for v, x in zip(values, equation.invars, strict=True)
+                jax.numpy.asarray(v, dtype=x.aval.dtype)
+                for v, x in zip(values, equation.invars, strict=True)
             ]
             found = equation.primitive.bind(*typed, **params)
         if equation.primitive.multiple_results:
@@ -308,5 +326,7 @@ MAKERS: dict[str, Callable[[dict, Any], Callable]] = {
     "dynamic_slice": indexing.dynamic_slice,
     "dynamic_update_slice": indexing.dynamic_update_slice,
     "sort": indexing.sort,
-    "split": lambda params, _: lambda x: np.split(x, np.cumsum(params["sizes"])[:-1], params["axis"]),
+    "split": lambda params, _: (
+        lambda x: np.split(x, np.cumsum(params["sizes"])[:-1], params["axis"])
+    ),
 }

@@ -15,10 +15,10 @@ from gradparity.record.frontend.code import Code
 from gradparity.record.frontend.hooks import Hooks, Patch, Recorder, Seen
 from gradparity.record.graph import Array, Graph, Provenance
 from gradparity.record.subject.forms import Form, Outcome
-from gradparity.record.subject.generic import made_generic
+from gradparity.record.subject.generic import made_generic, says_what_it_means
 from gradparity.record.subject.gradients import ARGUMENTS, FIRST, Sources, find_sources
 from gradparity.record.subject.memory import Copies
-from gradparity.record.subject.trees import Path
+from gradparity.record.subject.trees import Path, spelled
 
 
 @dataclass
@@ -68,11 +68,13 @@ class Runner:
         exact: take the caller's arguments as they are.
     """
 
-    def __init__(self, form: Form, seed: int = 0, exact: bool = False, code: Code | None = None) -> None:
+    def __init__(
+        self, form: Form, seed: int = 0, exact: bool = False, code: Code | None = None
+    ) -> None:
         self.form, self.seed, self.exact = form, seed, exact
         self.code = Code(*form.roots()) if code is None else code
         self.sources = Sources()
-        self.shift: tuple[float, int] = (0.0, 0)
+        self.step = 0.0
 
     def fill(self, path: Path, values: Array) -> Array:
         """The values that stand for an array of the caller's."""
@@ -82,24 +84,48 @@ class Runner:
         if found.ndim and not self.exact:
             rng = np.random.default_rng([self.seed, *_numbers(path)])
             found = made_generic(found, rng, always=path[:2] == FIRST)
-        if self.shift[0] and found.ndim:
-            rng = np.random.default_rng([self.shift[1], *_numbers(path)])
-            found = found + self.shift[0] * self.direction(path, found)
+        if self.step and found.ndim:
+            found = found + self.step * self.direction(path, found)
         return found
 
     def direction(self, path: Path, values: Array) -> Array:
-        """A random direction for an array, of its own scale."""
-        rng = np.random.default_rng([self.shift[1], 7, *_numbers(path)])
-        scale = float(np.abs(values).mean()) or 1.0
-        return scale * rng.normal(size=values.shape)
+        """A random direction for an array; none for what is no measurement (one-hot rows)."""
+        if path[:2] != FIRST and says_what_it_means(values):
+            return np.zeros(values.shape)
+        rng = np.random.default_rng([self.seed, 7, *_numbers(path)])
+        return rng.normal(size=values.shape)
 
     def _upstream(self, number: int, output: Any) -> Array:
         rng = np.random.default_rng([self.seed, 1_000_003, number])
         return rng.normal(size=np.shape(plain(output)))
 
-    def hooks(self, patches: Mapping[int, Patch] | None = None) -> Hooks:
-        """What lets values pass, with other expressions at some slots."""
-        return Hooks(self.code.program, self.code.files, patches or {})
+    def hooks(
+        self,
+        patches: Mapping[int, Patch] | None = None,
+        codes: Mapping[CodeType, CodeType] | None = None,
+    ) -> Hooks:
+        """What lets values pass, with other expressions at some slots and other code."""
+        return Hooks(self.code.program, self.code.files, patches or {}, codes or {})
+
+    def shifted(self, step: float) -> "Runner":
+        """The same with all arrays moved a step along a random direction."""
+        other = Runner(self.form, self.seed, self.exact, self.code)
+        other.sources, other.step = self.sources, step
+        return other
+
+    def argument_names(self) -> list[str]:
+        """What the subject calls its arguments."""
+        return self.form.names()
+
+    def name(self, path: Path) -> str:
+        """A parameter or argument as the subject writes it."""
+        if path[:2] == FIRST and len(path) > 2:
+            return spelled(path[2:])
+        if path[0] == ARGUMENTS:
+            names, number = self.argument_names(), path[1][1]
+            root = names[number] if number < len(names) else f"argument {number + 1}"
+            return spelled(path[2:], root)
+        return spelled(path[2:]) if path[1:2] and path[1][0] == "item" else spelled(path[1:])
 
     def plain(self, hooks: Hooks | None = None) -> Plain:
         """Run, with watched code if there are hooks."""
@@ -115,9 +141,15 @@ class Runner:
         with quiet(), watching:
             outcome = self.form.run(make, self._upstream)
         if not self.sources.found:
-            self.sources = find_sources(self.form, {p: old for p, (_, old) in paths.items()}, outcome)
+            self.sources = find_sources(
+                self.form, {p: old for p, (_, old) in paths.items()}, outcome
+            )
         loss = _total(outcome)
-        changed = [p for p, (now, old) in paths.items() if p[0] == ARGUMENTS and not np.array_equal(now, old)]
+        changed = [
+            p
+            for p, (now, old) in paths.items()
+            if p[0] == ARGUMENTS and not np.array_equal(now, old)
+        ]
         gradients = {p: _floats(self._gradient(p, outcome)) for p in self.sources.found}
         return Plain(loss, gradients, changed)
 
@@ -137,7 +169,14 @@ class Runner:
         """Run, and record."""
         given: dict[Path, Provenance] = {}
         copies = Copies(self.fill, record=True)
-        hooks = Recorder(self.code.program, self.code.files, patches or {}, codes or {}, minted=minted, chains=chains)
+        hooks = Recorder(
+            self.code.program,
+            self.code.files,
+            patches or {},
+            codes or {},
+            minted=minted,
+            chains=chains,
+        )
         with quiet(), session.recording(self.code.files) as current, self.code.watched(hooks):
 
             def make(path: Path, value: Any) -> Any:
@@ -157,9 +196,7 @@ class Runner:
                 if isinstance(value, np.ndarray | float | np.floating | int):
                     gradients[path] = recorded(value).provenance.copy()
             raised = [recorded(u).provenance for u in outcome.upstream]
-        return Record(
-            current.graph, seeds, given, gradients, raised, hooks.seen, current.writes
-        )
+        return Record(current.graph, seeds, given, gradients, raised, hooks.seen, current.writes)
 
 
 def _numbers(path: Path) -> list[int]:
@@ -179,7 +216,7 @@ def _seeds(outcome: Outcome, graph: Graph) -> list[tuple[Provenance, Array]]:
     # The trace of a plain number is lost: look for its value, the last one made.
     places = np.flatnonzero(graph.pool == float(loss))
     if not len(places):
-        raise session.Unrecordable("the loss cannot be followed to what it was computed from")
+        raise session.RecordError("the loss cannot be followed to what it was computed from")
     return [(np.array(places[-1]), np.ones(()))]
 
 

@@ -1,4 +1,4 @@
-"""What is true of a subject's forward pass: the adjoint of everything, and every use's share of it."""
+"""What is true of a subject's forward pass: every adjoint, and every use's share."""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -128,7 +128,9 @@ def plain(value: Any) -> Any:
     """The values alone, sharing memory; lists and tuples of arrays likewise."""
     if isinstance(value, Recorded):
         return value.view(np.ndarray)
-    if isinstance(value, list | tuple) and any(isinstance(v, Recorded | list | tuple) for v in value):
+    if isinstance(value, list | tuple) and any(
+        isinstance(v, Recorded | list | tuple) for v in value
+    ):
         return [plain(v) for v in value]
     return value
 

@@ -60,7 +60,9 @@ def _recorded_call(
 ) -> Recorded:
     arrays: list = []
     layout = _taken(arguments, arrays)
-    named = {name: _taken((value,), arrays)[0] for name, value in options.items() if name != "where"}
+    named = {
+        name: _taken((value,), arrays)[0] for name, value in options.items() if name != "where"
+    }
     if "where" in options:
         named["where"] = plain(options["where"])
     values = function(*_put(layout, map(plain, arrays)), **_named(named, arrays, len(arrays)))
@@ -78,7 +80,9 @@ def _taken(arguments: Sequence, arrays: list) -> list:
                 found.append(SLOT)
             else:
                 found.append(_taken(value, arrays))
-        elif isinstance(value, np.ndarray) and value.dtype.kind in "fb" or isinstance(value, Recorded):
+        elif (isinstance(value, np.ndarray) and value.dtype.kind in "fb") or isinstance(
+            value, Recorded
+        ):
             arrays.append(recorded(value))
             found.append(SLOT)
         else:
@@ -127,7 +131,13 @@ def _operation(
 
         return run
 
-    key = (module, name, part, hashed(_keyed(layout)), hashed({k: _keyed([v]) for k, v in named.items()}))
+    key = (
+        module,
+        name,
+        part,
+        hashed(_keyed(layout)),
+        hashed({k: _keyed([v]) for k, v in named.items()}),
+    )
     return Operation(name, in_jax, key)
 
 
@@ -139,7 +149,7 @@ def namesake(function: Callable, module: str) -> Callable:
     """The function of the same name in JAX.
 
     Raises:
-        Unrecordable: JAX has none.
+        RecordError: JAX has none.
     """
     import jax
 

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 
 from gradparity.record.frontend import moves
-from gradparity.record.frontend.array import FUNCTIONS, Recorded, holds_recorded, plain, recorded, wrap
+from gradparity.record.frontend.array import (
+    FUNCTIONS,
+    Recorded,
+    holds_recorded,
+    plain,
+    recorded,
+    wrap,
+)
 from gradparity.record.frontend.session import graph, refused
 
 SINGLE = (np.float16, np.float32, "float16", "float32", "f4", "f2", "f", "single", "half")
@@ -80,7 +87,10 @@ def type_of(value: Any, *rest: Any) -> Any:
 
 
 def _math(name: str) -> Callable:
-    function, ufunc = getattr(math, name), getattr(np, {"pow": "power", "fabs": "abs"}.get(name, name), None)
+    function, ufunc = (
+        getattr(math, name),
+        getattr(np, {"pow": "power", "fabs": "abs"}.get(name, name), None),
+    )
 
     def compute(*values: Any) -> Any:
         if not holds_recorded(list(values)):
@@ -112,7 +122,9 @@ def vectorized(function: Any, *rest: Any, **options: Any) -> Callable:
         found = [function(*(a[index] for a in spread)) for index in np.ndindex(shape)]
         kind = np.asarray(plain(found[0])).dtype
         made = moves.converted(moves.stacked(found), kind)
-        return made.reshape(shape) if kind.kind == "f" else moves.converted(made, kind).reshape(shape)
+        return (
+            made.reshape(shape) if kind.kind == "f" else moves.converted(made, kind).reshape(shape)
+        )
 
     return run
 

@@ -159,7 +159,7 @@ class Recorder(Hooks):
         return code is not None and code.co_filename in self.files
 
     def s(self, number: int, value: Any) -> Any:
-        """Note the value; where it was only moved and is to be minted, give it numbers of its own."""
+        """Note the value; one that is to be minted gets numbers of its own."""
         turn = self.turns.get(number, 0)
         self.turns[number] = turn + 1
         if isinstance(value, tuple):
@@ -191,7 +191,9 @@ class Recorder(Hooks):
         chain = self._chain() if self.chains else ()
         graph = session.graph()
         span = np.lib.array_utils.byte_bounds(value)
-        places = value.provenance if value.provenance is not None else recorded(plain(value)).provenance
+        places = (
+            value.provenance if value.provenance is not None else recorded(plain(value)).provenance
+        )
         self.seen.append(Seen(number, turn, part, places.copy(), chain, span, graph.size))
         self.alive.append(value)
         return value

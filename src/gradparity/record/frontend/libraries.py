@@ -1,8 +1,6 @@
 """Functions that NumPy does not hand to an array's own protocol, recorded at the call."""
 
-
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -28,5 +26,3 @@ def handler_of(function: Callable, arguments: Sequence, options: dict) -> Callab
     if module.startswith("scipy.special"):
         return lambda *a, **o: computes.call(function, a, o, "special")
     return None
-
-

@@ -1,4 +1,4 @@
-"""The methods of `numpy.ndarray` on recorded arrays: by the function of the same name, or refused."""
+"""The methods of `numpy.ndarray` on recorded arrays: by functions of the same names, or refused."""
 
 from collections.abc import Callable
 from typing import Any
@@ -72,7 +72,11 @@ def _view(self: Recorded, *kind: Any, **_: Any) -> Any:
 
 def _item(self: Recorded, *index: Any) -> Recorded:
     values, places = plain(self), provenance_of(self)
-    return wrap(np.float64(values.item(*index)), places.item(*index)) if values.dtype.kind == "f" else values.item(*index)
+    return (
+        wrap(np.float64(values.item(*index)), places.item(*index))
+        if values.dtype.kind == "f"
+        else values.item(*index)
+    )
 
 
 def _tolist(self: Recorded) -> Any:
@@ -139,7 +143,9 @@ OWN: dict[str, Callable] = {
     "__index__": lambda self: plain(self).__index__(),
     "__bool__": lambda self: bool(plain(self)),
     "__contains__": lambda self, value: plain_number(value) in plain(self),
-    "__format__": lambda self, form: format(plain(self)[()] if not self.ndim else plain(self), form),
+    "__format__": lambda self, form: format(
+        plain(self)[()] if not self.ndim else plain(self), form
+    ),
     "__repr__": lambda self: repr(plain(self)[()] if self.scalar else plain(self)),
     "__str__": lambda self: str(plain(self)[()] if self.scalar else plain(self)),
     "tobytes": lambda self, *rest: plain(self).tobytes(*rest),

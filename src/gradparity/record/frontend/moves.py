@@ -1,4 +1,4 @@
-"""Functions that move data: they do to the provenance what they do to the values, and make no node."""
+"""Functions that move data: done to the provenance as to the values, and no node made."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -160,7 +160,9 @@ def compress(condition: Any, a: Any, axis: int | None = None, out: Any = None) -
 @handles(np.insert, np.append)
 def insert(*arguments: Any, **options: Any) -> Recorded:
     """An array with others between or behind its entries."""
-    if len(arguments) + len(options) > 2 and "obj" in options or len(arguments) > 2 and not isinstance(arguments[2], int | type(None)):
+    if (len(arguments) + len(options) > 2 and "obj" in options) or (
+        len(arguments) > 2 and not isinstance(arguments[2], int | type(None))
+    ):
         array, obj, values, *rest = [*arguments, *options.values()]
         array = recorded(array)
         return wrap(

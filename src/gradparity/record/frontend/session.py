@@ -1,4 +1,4 @@
-"""What is being recorded now: the graph that operations are written into, and the subject's files."""
+"""What is being recorded now: the graph that grows, and the files of the subject."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from gradparity.record.graph import Graph, Place
 from lstm_spec import InputError
 
 
-class Unrecordable(InputError):
+class RecordError(InputError):
     """The subject does what cannot be followed."""
 
 
@@ -23,7 +23,7 @@ class Session:
     Attributes:
         graph: what has been computed.
         files: source files whose lines are the subject's.
-        writes: `(start, stop)` addresses of memory that was written into, with the pool's size then.
+        writes: `(start, stop)` addresses of memory written into, and the pool's size then.
     """
 
     graph: Graph = field(default_factory=Graph)
@@ -72,19 +72,19 @@ def written(array: np.ndarray) -> None:
     session.writes.append((*np.lib.array_utils.byte_bounds(array), session.graph.size))
 
 
-def refused(function: Callable, why: str = "") -> Unrecordable:
+def refused(function: Callable, why: str = "") -> RecordError:
     """An operation that cannot be followed, with its line and what to do."""
     module = (getattr(function, "__module__", "") or "numpy").replace("numpy", "np")
     name = getattr(function, "__name__", str(function))
-    return Unrecordable(
+    return RecordError(
         f"{where()}{module}.{name} cannot be recorded{why and f' ({why})'}: write it with other "
         "NumPy functions, or judge the returned gradients alone with --layout"
     )
 
 
-def refused_kind(array: Any) -> Unrecordable:
+def refused_kind(array: Any) -> RecordError:
     """An array of a kind that has no gradient here."""
-    return Unrecordable(
+    return RecordError(
         f"{where()}an array of dtype {array.dtype} cannot be recorded, expected real numbers"
     )
 

@@ -99,7 +99,7 @@ class Program:
         return ast.fix_missing_locations(_Rewriter(self, file, originals).visit(rewritten))
 
     def again(self, file: str, tree: ast.Module) -> ast.Module:
-        """Rewrite another version of a file, or part of it: slots that are still there are the same."""
+        """Rewrite another version of a file, or of a part; slots still there are the same."""
         return ast.fix_missing_locations(_Rewriter(self, file, {}).visit(copy.deepcopy(tree)))
 
     def line(self, file: str, number: int) -> str:
@@ -154,7 +154,11 @@ class _Rewriter(ast.NodeTransformer):
             for name in ("test", "iter", "items", "subject", "exc", "value"):
                 if getattr(node, name, None) is not None:
                     found = getattr(node, name)
-                    visited = [self.visit(n) for n in found] if isinstance(found, list) else self.visit(found)
+                    visited = (
+                        [self.visit(n) for n in found]
+                        if isinstance(found, list)
+                        else self.visit(found)
+                    )
                     setattr(node, name, visited)
             return [node]
         self._open(node)
@@ -289,7 +293,14 @@ def _of_a_library(function: ast.expr) -> bool:
     root = function
     while isinstance(root, ast.Attribute):
         root = root.value
-    if isinstance(root, ast.Name) and root.id in ("np", "numpy", "math", "scipy", "signal", "special"):
+    if isinstance(root, ast.Name) and root.id in (
+        "np",
+        "numpy",
+        "math",
+        "scipy",
+        "signal",
+        "special",
+    ):
         return True
     return isinstance(function, ast.Attribute) and function.attr in ARRAY_METHODS
 

@@ -35,7 +35,13 @@ REDUCED = {
     "logical_or": np.any,
 }
 ACCUMULATED = {"add": np.cumsum, "multiply": np.cumprod}
-AT = {"add": "add", "subtract": "subtract", "multiply": "multiply", "maximum": "max", "minimum": "min"}
+AT = {
+    "add": "add",
+    "subtract": "subtract",
+    "multiply": "multiply",
+    "maximum": "max",
+    "minimum": "min",
+}
 LINEAR_ALGEBRA = ("matmul", "vecdot", "matvec", "vecmat")
 
 
@@ -119,7 +125,7 @@ def _in_jax(name: str) -> Callable:
     ):
         if hasattr(module, found):
             return getattr(module, found)
-    raise session.Unrecordable(f"{name}: its derivative is not known to JAX")
+    raise session.RecordError(f"{name}: its derivative is not known to JAX")
 
 
 def _part(ufunc: np.ufunc, inputs: Sequence, number: int) -> Recorded:
@@ -205,4 +211,3 @@ def clipped(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **bou
 
 
 FUNCTIONS[np.clip] = clipped
-

@@ -1,4 +1,4 @@
-"""What a statement could have used: arrays and numbers in scope, as the subject's own code names them."""
+"""What a statement could have used: what is in scope, by the subject's own names."""
 
 import ast
 import re
@@ -82,7 +82,7 @@ def atoms_of(scope: Scope | None, names: Mapping[str, Any], given: Mapping[str, 
             value = eval(atom.code, {**given, **names})
         except Exception:
             continue
-        if is_value(value) or isinstance(value, np.ndarray) and value.dtype.kind in "iu":
+        if is_value(value) or (isinstance(value, np.ndarray) and value.dtype.kind in "iu"):
             found.append(atom)
     return found[:MOST]
 
@@ -91,7 +91,13 @@ def _written(scope: Scope) -> Iterator[str]:
     """Names, attributes and subscripts that the function's text has."""
     for node in ast.walk(scope):
         if isinstance(node, ast.Attribute | ast.Subscript) and not _calls(node):
-            if isinstance(node, ast.Attribute) and node.attr in ("T", "shape", "size", "ndim", "dtype"):
+            if isinstance(node, ast.Attribute) and node.attr in (
+                "T",
+                "shape",
+                "size",
+                "ndim",
+                "dtype",
+            ):
                 continue
             yield ast.unparse(node)
 
@@ -125,7 +131,11 @@ def _counters(scope: Scope | None, names: Mapping[str, Any]) -> list[str]:
         for inner in ast.walk(node.slice)
         if isinstance(inner, ast.Name)
     }
-    return [n for n in used if isinstance(names.get(n), int | np.integer) and not isinstance(names[n], bool)]
+    return [
+        n
+        for n in used
+        if isinstance(names.get(n), int | np.integer) and not isinstance(names[n], bool)
+    ]
 
 
 def _inside(text: str, value: Any, counters: list[str], depth: int) -> Iterator[str]:
@@ -145,11 +155,13 @@ def _inside(text: str, value: Any, counters: list[str], depth: int) -> Iterator[
     elif isinstance(value, list | tuple) and value:
         for counter in counters:
             yield from _inside(f"{text}[{counter}]", value[0], counters, depth - 1)
-        if isinstance(value, tuple) or len(value) <= LONGEST and not counters:
+        if isinstance(value, tuple) or (len(value) <= LONGEST and not counters):
             for number, part in enumerate(value[:LONGEST]):
                 yield from _inside(f"{text}[{number}]", part, counters, depth - 1)
         yield from _inside(f"{text}[-1]", value[-1], counters, 0)
-    elif hasattr(value, "__dict__") and not isinstance(value, type) and not callable(value) or _is_layer(value):
+    elif (
+        hasattr(value, "__dict__") and not isinstance(value, type) and not callable(value)
+    ) or _is_layer(value):
         for name, part in vars(value).items():
             yield from _inside(f"{text}.{name}", part, counters, depth - 1)
 

@@ -36,7 +36,8 @@ COMPARE: dict[type, Callable] = {
     ast.NotEq: operator.ne,
 }
 PURE_BUILTINS = frozenset(
-    "len range int float abs sum min max zip tuple list enumerate reversed sorted round bool slice".split()
+    "len range int float abs sum min max zip tuple list enumerate reversed sorted round bool "
+    "slice".split()
 )
 WRITING = frozenset(
     "fill sort put itemset resize partition setflags setfield append extend pop insert remove "
@@ -45,7 +46,7 @@ WRITING = frozenset(
 )
 
 
-class Opaque(Exception):
+class OpaqueError(Exception):
     """An expression that is not evaluated again: it may have effects."""
 
 
@@ -104,7 +105,7 @@ class Part:
     @property
     def is_opaque(self) -> bool:
         """Whether its value could not be computed."""
-        return isinstance(self.value, Opaque)
+        return isinstance(self.value, OpaqueError)
 
 
 @dataclass
@@ -124,24 +125,24 @@ class Reader:
         """The expression with the values of all its parts; opaque where they cannot be had."""
         part = self._part(node)
         if any(p.is_opaque for p in part.parts):
-            part.value = Opaque()
+            part.value = OpaqueError()
         else:
             try:
                 part.value = part.run(*[p.value for p in part.parts])
-            except Opaque as opaque:
+            except OpaqueError as opaque:
                 part.value = opaque
             except Exception:
-                part.value = Opaque()
+                part.value = OpaqueError()
         return part
 
     def value(self, node: ast.AST) -> Any:
         """An expression's value.
 
         Raises:
-            Opaque: it has none here.
+            OpaqueError: it has none here.
         """
         found = self.read(node).value
-        if isinstance(found, Opaque):
+        if isinstance(found, OpaqueError):
             raise found
         return found
 
@@ -162,7 +163,7 @@ class Reader:
             return self.names[name]
         if hasattr(builtins, name):
             return getattr(builtins, name)
-        raise Opaque
+        raise OpaqueError
 
     def _Constant(self, node: ast.Constant) -> tuple:
         return [], lambda: node.value
@@ -201,7 +202,11 @@ class Reader:
         return [node.left, node.comparators[0]], COMPARE[type(node.ops[0])]
 
     def _IfExp(self, node: ast.IfExp) -> tuple:
-        return [node.test, node.body, node.orelse], lambda test, body, other: body if test else other
+        return [
+            node.test,
+            node.body,
+            node.orelse,
+        ], lambda test, body, other: body if test else other
 
     def _Call(self, node: ast.Call) -> tuple:
         if any(isinstance(a, ast.Starred) for a in node.args) or any(
@@ -213,7 +218,7 @@ class Reader:
 
         def run(function: Any, *values: Any) -> Any:
             if not self.callable(function):
-                raise Opaque
+                raise OpaqueError
             options = dict(zip(names, values[count:], strict=True))
             return function(*values[:count], **options)
 
@@ -242,7 +247,7 @@ class Reader:
 
 
 def _opaque(*_: Any) -> Any:
-    raise Opaque
+    raise OpaqueError
 
 
 class _Hashed:

@@ -75,7 +75,7 @@ def nearest(
 
     Args:
         depth: of each value.
-        doubtful: `(values,)` bool: which are parts of something true, so that a part may be missing.
+        doubtful: `(values,)` bool: parts of something true, which may lack a part.
         seen, parents: the values.
         most: how far.
     """

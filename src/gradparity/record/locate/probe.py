@@ -124,7 +124,9 @@ class Prober(Hooks):
         base = np.asarray(root.value, dtype=np.float64)
         self.now[slot.number, turn] = base
         scene = self._scene(slot, frame, names, local, reader)
-        tried = deep(root, scene) if self.deep else chain(changes(root, scene), everywhere(root, scene))
+        tried = (
+            deep(root, scene) if self.deep else chain(changes(root, scene), everywhere(root, scene))
+        )
         for parts, change in tried:
             key = (*(id(p.node) for p in parts), *change.key)
             self._note(slot, root, parts, change, key, turn, base)

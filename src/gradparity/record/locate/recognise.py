@@ -77,7 +77,9 @@ class Table:
             places = np.arange(node.start, node.stop).reshape(node.shape)
             add("adjoint", places, truth.adjoints[places])
         for leaf in graph.leaves:
-            places = np.arange(leaf.start, leaf.start + int(np.prod(leaf.shape))).reshape(leaf.shape)
+            places = np.arange(leaf.start, leaf.start + int(np.prod(leaf.shape))).reshape(
+                leaf.shape
+            )
             if leaf.start + places.size <= len(truth.adjoints):
                 add("adjoint", places, truth.adjoints[places])
         for places in named:
@@ -176,7 +178,7 @@ def _says_nothing(prints: Array) -> Array:
 
 
 def _keys(prints: Array) -> Array:
-    """What is looked up: entries and a measure of their distribution without scale; a number itself."""
+    """What is looked up: entries and their distribution without its scale; a number itself."""
     with np.errstate(all="ignore"):
         skew = np.abs(prints[:, 3]) / prints[:, 2] ** 1.5
     skew = np.where(np.isfinite(skew), skew, 0.0)

@@ -1,4 +1,4 @@
-"""What the recorded backward pass would have computed, had some values been others: many at once."""
+"""What the recorded backward pass would have computed had some values been others."""
 
 from collections.abc import Mapping, Sequence
 

@@ -85,7 +85,7 @@ def respond(
 
 
 def once(places: Provenance, pool: Array) -> Array:
-    """`(directions, entries)` of an array; an entry that it has twice is counted for the last one."""
+    """`(directions, entries)` of an array; an entry that occurs twice is counted once."""
     flat = places.reshape(-1)
     along = pool[:, flat]
     if flat.size > 1:

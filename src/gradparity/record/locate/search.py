@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from gradparity.record.frontend.hooks import Hooks, Patch, Seen
-from gradparity.record.frontend.source import Slot, with_calls_hooked
-from gradparity.record.graph import Array, Provenance
+from gradparity.record.frontend.source import Slot, Statement, with_calls_hooked
+from gradparity.record.graph import Array
 from gradparity.record.locate.flow import depths, nearest, parents_of, recurrent
 from gradparity.record.locate.probe import Again, Prober, Trial
 from gradparity.record.locate.purity import Purity
@@ -41,6 +41,7 @@ LEAF_WORTH = 3.0
 PER_WORTH = 2.0
 FINALISTS = 40
 MOST_EDITS = 8
+MOST_SUSPECTS = 12
 MOVES = 0.5  # what a change costs more at a statement that only hands a value on
 ALL_TURNS = 3  # executions up to which a slot's changes are tried at each
 EVALUATIONS = 2400  # of changes of one slot, over all its executions
@@ -73,7 +74,9 @@ class Watch(Hooks):
             self._note(number, value)
 
     def _note(self, number: int, value: Any) -> None:
-        if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.size or isinstance(value, float | np.floating):
+        if (isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.size) or isinstance(
+            value, float | np.floating
+        ):
             self.keys.append(number)
             self.values.append(fingerprints([np.asarray(value, dtype=np.float64)])[0])
 
@@ -183,7 +186,41 @@ class Search:
         mine = np.array([s.slot in self.backward for s in record.seen])
         bad = mine & np.isin(states, (UNKNOWN, SCALED, FORWARD))
         depth = depths(parents, bad)
-        return Scenery(record, truth, response, seen, counts, states, first, parents, depth, recurrent(record.seen, parents))
+        return Scenery(
+            record,
+            truth,
+            response,
+            seen,
+            counts,
+            states,
+            first,
+            parents,
+            depth,
+            recurrent(record.seen, parents),
+        )
+
+    sure = 4.0  # price of a change up to which it is told although it is not all
+
+    def suspects(self, trials: Sequence[Repair]) -> list[Statement]:
+        """Statements one of which is wrong besides some repairs: the first unknown values' ones."""
+        version = self.version(trials)
+        record = self.runner.recorded(self.minted, patches=version.patches, codes=version.codes)
+        scenery = self._scenery(record, Truth.of(record.graph, record.seeds, self.rules))
+        slots = self.runner.code.program.slots
+        found: dict[Statement, None] = {}
+        for number in np.argsort(scenery.depth, kind="stable")[:MOST_SUSPECTS]:
+            slot = slots[record.seen[number].slot]
+            if scenery.depth[number] <= 1 and self._changes_anything(record.seen[number], scenery):
+                found[slot.statement] = None
+        if not found:
+            reach = [n for n in sorted(self.backward) if self._matters(n, scenery)]
+            found = {slots[n].statement: None for n in reach[-3:]}
+        return list(found)
+
+    @staticmethod
+    def _changes_anything(seen: Seen, scenery: Scenery) -> bool:
+        along = scenery.response.along.get((seen.slot, seen.turn))
+        return along is not None and bool(along.any())
 
     def step(self, now: Explanation, scenery: Scenery) -> Explanation | None:
         """One more change: first where the first unknown values are, then everywhere."""
@@ -226,7 +263,9 @@ class Search:
         try:
             version = self.version(trials)
             code = self.runner.code
-            plain = self.runner.plain(Hooks(code.program, code.files, version.patches, version.codes))
+            plain = self.runner.plain(
+                Hooks(code.program, code.files, version.patches, version.codes)
+            )
         except Exception:
             return frozenset()
         return frozenset(p for p, v in self.right.items() if self.equal(plain.gradients.get(p), v))
@@ -280,7 +319,7 @@ class Search:
     def _stages(
         self, now: Explanation, scenery: Scenery
     ) -> Iterator[tuple[dict[int, frozenset[int]], bool]]:
-        """Slots and executions to look at: seldom executed ones and the first unknown ones first."""
+        """Slots and executions to look at: seldom executed and first unknown ones first."""
         taken = {t.slot.number for t in now.trials if isinstance(t, Trial)}
         every = [n for n in self.backward if n not in taken and self._matters(n, scenery)]
         seldom = {
@@ -292,7 +331,9 @@ class Search:
         for most in (1, 4, None):
             if most is None:
                 near = self._near(scenery, 0)
-                close = {n: frozenset(near[self._place(n)]) for n in every if self._place(n) in near}
+                close = {
+                    n: frozenset(near[self._place(n)]) for n in every if self._place(n) in near
+                }
                 yield close | seldom, True
             wanted = dict(seldom) if not done else {}
             if most is None:
@@ -329,7 +370,8 @@ class Search:
             later = [t for ts in survivors.values() for t in ts if self._complete(t, scenery)]
             found += self._linear(later, scenery, again)
         ranked = sorted(
-            (t for t in trials if gains.get(t, 0.0) > 1e-6), key=lambda t: t.price - PER_WORTH * gains[t]
+            (t for t in trials if gains.get(t, 0.0) > 1e-6),
+            key=lambda t: t.price - PER_WORTH * gains[t],
         )
         return [*found[: FINALISTS // 2], *ranked[:FINALISTS]]
 
@@ -378,7 +420,9 @@ class Search:
     def _complete(self, trial: Trial, scenery: Scenery) -> bool:
         return len(trial.values) == scenery.counts[self._place(trial.slot.number)]
 
-    def _linear(self, trials: Sequence[Trial], scenery: Scenery, prober: Prober | Again) -> list[Trial]:
+    def _linear(
+        self, trials: Sequence[Trial], scenery: Scenery, prober: Prober | Again
+    ) -> list[Trial]:
         """Changes that put all gradients right, to first order."""
         response = scenery.response
         if not trials or not response.judged:
@@ -395,17 +439,23 @@ class Search:
             if along is None:
                 continue
             values = np.array([trials[r].values[turn].reshape(-1) for r in rows])
-            effects[rows] += (values - prober.now[number, turn].reshape(-1)) @ along[: response.judged].T
+            effects[rows] += (values - prober.now[number, turn].reshape(-1)) @ along[
+                : response.judged
+            ].T
         left = np.abs(response.wanted - effects)
         fine = (left <= LINEAR * response.scale + 1e-12 * self.scale).all(1)
         return sorted((trials[k] for k in np.flatnonzero(fine)), key=lambda t: t.price)
 
-    def _gains(self, trials: Sequence[Trial], scenery: Scenery, prober: Prober) -> dict[Trial, float]:
-        """How much more of the backward pass would be recognised, by replaying what was recorded."""
+    def _gains(
+        self, trials: Sequence[Trial], scenery: Scenery, prober: Prober
+    ) -> dict[Trial, float]:
+        """How much more of the backward pass would be recognised, by replay."""
         record = scenery.record
         replay = Replay(record.graph, np.flatnonzero(~scenery.truth.forward), self.rules)
         found: dict[Trial, float] = {}
-        groups: dict[tuple[int, int], dict[bytes, list[Trial]]] = defaultdict(lambda: defaultdict(list))
+        groups: dict[tuple[int, int], dict[bytes, list[Trial]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
         for trial in trials:
             for turn, value in trial.values.items():
                 groups[trial.slot.number, turn][np.round(value, 10).tobytes()].append(trial)
@@ -419,7 +469,9 @@ class Search:
             asked = {
                 k: s.provenance
                 for k, s in enumerate(record.seen)
-                if s.slot in self.backward and seen.size <= s.size <= until and not s.provenance.max() >= until
+                if s.slot in self.backward
+                and seen.size <= s.size <= until
+                and not s.provenance.max() >= until
             }
             gathered = list(alike.values())
             base = prober.now[number, turn]
@@ -486,7 +538,7 @@ class Search:
         return bool(np.abs(got - right).max(initial=0.0) <= RTOL * max(size, 1e-6 * self.scale))
 
     def _score(self, watch: Watch) -> float:
-        """How much of the backward pass is recognised: of each slot's values, the first ones above all."""
+        """How much of the backward pass is recognised; each slot's first values count most."""
         if not watch.values:
             return 0.0
         states, _, _ = self.table.states(np.array(watch.values))
@@ -511,5 +563,6 @@ def patch_of(trial: Trial) -> Patch:
     if slot.after is None:
         return Patch(code)
     node = slot.statement.node
-    assert isinstance(node, ast.AugAssign) and isinstance(trial.root, ast.BinOp)
+    assert isinstance(node, ast.AugAssign)
+    assert isinstance(trial.root, ast.BinOp)
     return Patch(code, with_calls_hooked(trial.root.left, file), type(node.op).__name__)

@@ -8,6 +8,7 @@ import ast
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from gradparity.record.frontend.source import Program, Statement
 from gradparity.record.locate.edits import write
@@ -42,7 +43,7 @@ def statement_edits(program: Program, statements: Sequence[Statement]) -> Iterat
             yield StatementEdit(statement, {statement.node: new}, kind, price)
     for tree in program.trees.values():
         for block in _blocks(tree):
-            for first, second in zip(block, block[1:], strict=False):
+            for first, second in pairwise(block):
                 if first in wanted and second in wanted:
                     yield StatementEdit(
                         wanted[first], {first: [second], second: [first]}, ("exchanged",), 2.6
@@ -108,7 +109,9 @@ def _added_at(target: ast.Subscript, value: ast.expr) -> ast.stmt:
 def _as_value(index: ast.expr) -> ast.expr:
     if not isinstance(index, ast.Slice):
         return index
-    parts = [p if p is not None else ast.Constant(None) for p in (index.lower, index.upper, index.step)]
+    parts = [
+        p if p is not None else ast.Constant(None) for p in (index.lower, index.upper, index.step)
+    ]
     return ast.Call(ast.Name("slice", ast.Load()), parts, [])
 
 
@@ -128,14 +131,20 @@ def _exchanged_elements(node: ast.Assign) -> Iterator[tuple[tuple, float, Body]]
             yield from _exchanged_names(node, whole)
 
 
-def _exchanged_names(node: ast.Assign, whole: ast.Tuple | ast.List) -> Iterator[tuple[tuple, float, Body]]:
+def _exchanged_names(
+    node: ast.Assign, whole: ast.Tuple | ast.List
+) -> Iterator[tuple[tuple, float, Body]]:
     """`2*r + q, 2*s + p` for `2*r + p, 2*s + q`: names of the two elements in the other's place."""
     left, right = ([n for n in ast.walk(e) if isinstance(n, ast.Name)] for e in whole.elts)
     for a in left:
         for b in right:
             if a.id != b.id:
                 new = [_renamed(whole.elts[0], a, b.id), _renamed(whole.elts[1], b, a.id)]
-                yield ("names", a.id, b.id), 2.4, [ast.Assign(node.targets, type(whole)(new, whole.ctx))]
+                yield (
+                    ("names", a.id, b.id),
+                    2.4,
+                    [ast.Assign(node.targets, type(whole)(new, whole.ctx))],
+                )
 
 
 def _renamed(node: ast.expr, name: ast.Name, new: str) -> ast.expr:
@@ -145,7 +154,7 @@ def _renamed(node: ast.expr, name: ast.Name, new: str) -> ast.expr:
 def _other_places(
     node: ast.Assign | ast.AugAssign, indices: Sequence[ast.expr]
 ) -> Iterator[tuple[tuple, float, Body]]:
-    """A write to an index one off, with two indices exchanged, or with one that stands elsewhere."""
+    """A write to an index one off, with two exchanged, or with one from elsewhere."""
     target = node.targets[0] if isinstance(node, ast.Assign) else node.target
     if not isinstance(target, ast.Subscript):
         return

@@ -14,13 +14,25 @@ from typing import Any
 
 import numpy as np
 
-from gradparity.record.frontend.session import Unrecordable
+from gradparity.record.frontend.session import RecordError
 from gradparity.record.subject.trees import Path, leaves, mapped
 from lstm_spec import InputError
 
 FORWARD = ("forward", "__call__", "fprop", "fwd", "feed_forward", "feedforward", "forward_pass")
 BACKWARD = ("backward", "backprop", "bprop", "backward_pass", "bwd", "back", "backpropagate")
-CACHES = ("cache", "caches", "ctx", "context", "saved", "tape", "mem", "memory", "state", "residuals", "c")
+CACHES = (
+    "cache",
+    "caches",
+    "ctx",
+    "context",
+    "saved",
+    "tape",
+    "mem",
+    "memory",
+    "state",
+    "residuals",
+    "c",
+)
 Upstream = Callable[[int, Any], Any]  # (number of the output, output) -> its gradient
 Make = Callable[[Path, Any], Any]  # (path, array of the caller's) -> the array of this run
 
@@ -66,6 +78,17 @@ class Form:
         """Where the subject's source is found."""
         raise NotImplementedError
 
+    def called(self) -> Callable[..., Any]:
+        """What the arguments are given to."""
+        raise NotImplementedError
+
+    def names(self) -> list[str]:
+        """What the subject calls its arguments."""
+        try:
+            return list(inspect.signature(self.called()).parameters)
+        except (TypeError, ValueError):
+            return []
+
 
 @dataclass
 class LossAndGrads(Form):
@@ -82,6 +105,10 @@ class LossAndGrads(Form):
         returned = function(*arguments, **options)
         loss, grads = split_loss(returned)
         return Outcome(given, loss=loss, returned=grads)
+
+    def called(self) -> Callable[..., Any]:
+        """The function."""
+        return self.function
 
     def roots(self) -> list[Any]:
         """The function and its arguments."""
@@ -142,7 +169,11 @@ class ForwardBackward(Form):
         self, returned: Any, arguments: tuple, options: dict
     ) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
         """The outputs among what forward returned, and backward of their gradients alone."""
-        parts = list(returned) if isinstance(returned, tuple) and not hasattr(returned, "_fields") else [returned]
+        parts = (
+            list(returned)
+            if isinstance(returned, tuple) and not hasattr(returned, "_fields")
+            else [returned]
+        )
         named = self._bound(arguments, options)
         slots = _positional(self.backward)
         own = [n for n in slots if n in named]
@@ -150,7 +181,7 @@ class ForwardBackward(Form):
         cached = [n for n in free if n.lower() in CACHES or "cache" in n.lower()]
         wants = len(free) - (len(cached) if cached else 1 if len(parts) > 1 and not own else 0)
         count = max(1, min(wants, len(parts)))
-        outputs = [p for p in parts[:count]]
+        outputs = list(parts[:count])
         rest = parts[count:]
         cache = rest[0] if len(rest) == 1 else tuple(rest)
         if not all(isinstance(out, np.ndarray | float | np.floating) for out in outputs):
@@ -179,6 +210,10 @@ class ForwardBackward(Form):
             return dict(inspect.signature(self.forward).bind(*arguments, **options).arguments)
         except (TypeError, ValueError):
             return {}
+
+    def called(self) -> Callable[..., Any]:
+        """The forward pass."""
+        return self.forward
 
     def roots(self) -> list[Any]:
         """Both functions."""
@@ -237,6 +272,10 @@ class Layers(Form):
             returned = _method(layer, BACKWARD)(returned)
         return Outcome(given, loss=loss, returned=returned)
 
+    def called(self) -> Callable[..., Any]:
+        """The first object's forward pass."""
+        return _method(self.layers[0], FORWARD)
+
     def roots(self) -> list[Any]:
         """The objects."""
         return [*self.layers, *self.arguments]
@@ -259,7 +298,8 @@ def _method(layer: Any, names: Sequence[str]) -> Callable[..., Any]:
         if callable(getattr(layer, name, None)):
             return getattr(layer, name)
     raise InputError(
-        f"{type(layer).__name__} has no method {names[0]}, expected an object with forward and backward"
+        f"{type(layer).__name__} has no method {names[0]}, expected an object with forward and "
+        "backward"
     )
 
 
@@ -267,11 +307,13 @@ def has_both(value: Any) -> bool:
     """Whether something is an object with a forward and a backward pass."""
     if isinstance(value, type) or inspect.isroutine(value):
         return False
-    return all(any(callable(getattr(value, n, None)) for n in names) for names in (FORWARD, BACKWARD))
+    return all(
+        any(callable(getattr(value, n, None)) for n in names) for names in (FORWARD, BACKWARD)
+    )
 
 
 def returned_names(function: Callable) -> list[str]:
-    """What the elements of a function's last returned tuple are called, "" where they have no name."""
+    """What the elements of a function's last returned tuple are called; "" for no name."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     if code is None:
         return []
@@ -282,7 +324,9 @@ def returned_names(function: Callable) -> list[str]:
         return []
     for node in ast.walk(tree):
         named = isinstance(node, ast.FunctionDef) and node.name == code.co_name
-        if named and node.lineno <= code.co_firstlineno + len(node.decorator_list) <= (node.end_lineno or 0):  # type: ignore[attr-defined]
+        if named and node.lineno <= code.co_firstlineno + len(node.decorator_list) <= (
+            node.end_lineno or 0
+        ):  # type: ignore[attr-defined]
             returns = [n for n in ast.walk(node) if isinstance(n, ast.Return)]
             if returns and isinstance(returns[-1].value, ast.Tuple):
                 return [e.id if isinstance(e, ast.Name) else "" for e in returns[-1].value.elts]
@@ -313,4 +357,4 @@ def form_of(
     )
 
 
-__all__ = ["Form", "Outcome", "Unrecordable", "form_of", "leaves", "returned_names"]
+__all__ = ["Form", "Outcome", "RecordError", "form_of", "leaves", "returned_names"]

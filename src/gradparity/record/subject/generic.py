@@ -19,7 +19,9 @@ def says_what_it_means(values: Array) -> bool:
         return False
     distinct = np.unique(values)
     whole = bool((distinct == np.rint(distinct)).all())
-    return whole and len(distinct) > 1 and (len(distinct) <= FEW or len(distinct) * 2 <= values.size)
+    return (
+        whole and len(distinct) > 1 and (len(distinct) <= FEW or len(distinct) * 2 <= values.size)
+    )
 
 
 def made_generic(values: Array, rng: np.random.Generator, always: bool = False) -> Array:

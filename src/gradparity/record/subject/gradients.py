@@ -8,7 +8,14 @@ import numpy as np
 
 from gradparity.record.frontend.array import plain
 from gradparity.record.graph import Array
-from gradparity.record.subject.forms import Form, ForwardBackward, Layers, LossAndGrads, Outcome, returned_names
+from gradparity.record.subject.forms import (
+    Form,
+    ForwardBackward,
+    Layers,
+    LossAndGrads,
+    Outcome,
+    returned_names,
+)
 from gradparity.record.subject.pairing import Pairs, pair_held, pair_returned
 from gradparity.record.subject.trees import Path, Step, at, leaves, spelled
 
@@ -68,7 +75,9 @@ def find_sources(form: Form, before: Mapping[Path, Array], outcome: Outcome) -> 
     tree = outcome.given[1]
     pairs = pair_returned(tree, outcome.returned) if inputs else Pairs()
     for path, where in pairs.found.items():
-        found.found[(ARGUMENTS, *path)] = Source(True, where, pairs.how[path], spelled(where, "the gradient that backward returned"))
+        found.found[(ARGUMENTS, *path)] = Source(
+            True, where, pairs.how[path], spelled(where, "the gradient that backward returned")
+        )
     return found
 
 
@@ -103,8 +112,14 @@ def _of_cache(form: ForwardBackward, before: Mapping[Path, Array], outcome: Outc
     tree: Any = {
         (names[k] if k < len(names) else k): value for k, value in enumerate(outcome.given[1])
     }
-    arrays = {k: v for k, v in tree.items() if any(True for _ in leaves(v)) and not isinstance(v, float)}
-    returned = outcome.returned if isinstance(outcome.returned, dict | tuple | list) else (outcome.returned,)
+    arrays = {
+        k: v for k, v in tree.items() if any(True for _ in leaves(v)) and not isinstance(v, float)
+    }
+    returned = (
+        outcome.returned
+        if isinstance(outcome.returned, dict | tuple | list)
+        else (outcome.returned,)
+    )
     pairs = pair_returned(arrays, returned, returned_names(form.backward))
     place = {(names[k] if k < len(names) else k): k for k in range(len(outcome.given[1]))}
     found = Sources()
@@ -128,12 +143,18 @@ def _held(before: Mapping[Path, Array], outcome: Outcome, returned_too: bool) ->
             found.found[path] = Source(True, where, "name", spelled(where))
     rest = [p for p in params if p not in found.found]
     # What was there before and stays as it was is no gradient.
-    fresh = [p for p in held if p not in before or not before[p].any() or _changed(before[p], at(outcome.given, p))]
+    fresh = [
+        p
+        for p in held
+        if p not in before or not before[p].any() or _changed(before[p], at(outcome.given, p))
+    ]
     pairs = pair_held(rest, fresh)
     gradients = set(pairs.found.values())
     for path, where in pairs.found.items():
         if path not in gradients:
-            found.found[path] = Source(False, where, "name", spelled(where[2:] if where[0] == OBJECT else where))
+            found.found[path] = Source(
+                False, where, "name", spelled(where[2:] if where[0] == OBJECT else where)
+            )
     return found
 
 

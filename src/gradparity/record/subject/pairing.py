@@ -18,7 +18,19 @@ MARKED_CONTAINERS = frozenset(
     "d g grad grads gradients gradient dparams dp gparams gradparams deltas dweights paramgrads "
     "parametergrads derivatives dtheta gradtheta".split()
 )
-PREFIXES = ("gradients", "gradient", "grads", "grad", "delta", "dldb", "dl", "dj", "d", "g", "nabla")
+PREFIXES = (
+    "gradients",
+    "gradient",
+    "grads",
+    "grad",
+    "delta",
+    "dldb",
+    "dl",
+    "dj",
+    "d",
+    "g",
+    "nabla",
+)
 SUFFIXES = ("gradients", "gradient", "grads", "grad", "delta", "bar", "d", "g", "b")
 
 
@@ -125,7 +137,7 @@ def _matches(param: Path, gradient: Path) -> bool:
 
 
 def _canonical(path: Path) -> tuple[list[str], bool]:
-    """A path's words in small letters without those of containers, and whether one was gradients'."""
+    """A path's words without those of containers, and whether one of these was gradients'."""
     words, marked = [], False
     for position, (_, key) in enumerate(path):
         word = re.sub(r"[^0-9a-z/.]", "", str(key).lower())

@@ -22,7 +22,6 @@ NAMED = (ast.Name, ast.Attribute, ast.Subscript, ast.Call)
 KINDS = (replaced, dropped, operators, constants, indices, calls, transposed, inserted)
 
 
-
 def changes(root: Part, scene: Scene) -> Iterator[tuple[tuple[Part, ...], Change]]:
     """Every small change of every part of an expression."""
     for part in root.all():

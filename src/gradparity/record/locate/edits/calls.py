@@ -85,7 +85,9 @@ def _axes(given: Given) -> Changes:
             if _same(axis, now, array.ndim) and keep == kept:
                 continue
             options = {k: v for k, v in given.options.items() if k not in ("axis", "keepdims")}
-            options |= ({"axis": axis} if axis is not None else {}) | ({"keepdims": True} if keep else {})
+            options |= ({"axis": axis} if axis is not None else {}) | (
+                {"keepdims": True} if keep else {}
+            )
             price = 2.0 + 0.5 * (keep != kept and not _same(axis, now, array.ndim))
             yield Change(
                 lambda rest=rest, options=options: given.function(*rest, **options),
@@ -143,6 +145,7 @@ def _turned_arguments(given: Given) -> Changes:
         return
     for order in ((0, 1), (1, 0)):
         for turns in ((True, False), (False, True), (True, True)):
+
             def build(node: Any, order: tuple = order, turns: tuple = turns) -> ast.expr:
                 arguments = [node.args[k] for k in order]
                 new = [write.turned(a) if t else a for a, t in zip(arguments, turns, strict=True)]
@@ -150,7 +153,9 @@ def _turned_arguments(given: Given) -> Changes:
 
             def run(order: tuple = order, turns: tuple = turns) -> Any:
                 chosen = [given.values[k] for k in order]
-                return given.function(*[v.T if t else v for v, t in zip(chosen, turns, strict=True)])
+                return given.function(
+                    *[v.T if t else v for v, t in zip(chosen, turns, strict=True)]
+                )
 
             yield Change(run, ("turned", order, turns), 2.2 + 0.4 * (order[0] + all(turns)), build)
 
@@ -161,14 +166,16 @@ def _flags(given: Given) -> Changes:
             values = list(given.values)
             values[place] = not argument.value
             yield Change(
-                lambda values=values: given.function(*values, **given.options), ("flag", place), 2.0,
+                lambda values=values: given.function(*values, **given.options),
+                ("flag", place), 2.0,
                 write.with_argument(place, ast.Constant(not argument.value)),
             )  # fmt: skip
     for name, value in given.options.items():
         if isinstance(value, bool) and name != "keepdims":
             options = given.options | {name: not value}
             yield Change(
-                lambda options=options: given.function(*given.values, **options), ("flag", name), 2.0,
+                lambda options=options: given.function(*given.values, **options),
+                ("flag", name), 2.0,
                 write.with_option(name, not value),
             )  # fmt: skip
 
@@ -220,6 +227,7 @@ def _permutations(given: Given) -> Changes:
     head = [] if given.method else given.values[:1]
     one = len(rest) == 1
     for order in sorted(orders - {tuple(numbers)}):
+
         def build(node: Any, order: tuple = order) -> ast.expr:
             numbers = [write.number(int(k)) for k in order]
             new = [ast.Tuple(numbers, write.LOAD)] if one else numbers

@@ -85,4 +85,4 @@ def is_option(part: Part) -> bool:
 
 def number_like(value: Any) -> bool:
     """Whether something is an array of numbers, or a number."""
-    return is_value(value) or isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return is_value(value) or (isinstance(value, int | np.integer) and not isinstance(value, bool))

@@ -9,7 +9,7 @@ import numpy as np
 from gradparity.record.locate.atoms import is_value
 from gradparity.record.locate.edits import write
 from gradparity.record.locate.edits.change import Change, Changes, Scene
-from gradparity.record.locate.expressions import Opaque, Part
+from gradparity.record.locate.expressions import OpaqueError, Part
 
 
 def indices(part: Part, scene: Scene) -> Changes:
@@ -18,7 +18,9 @@ def indices(part: Part, scene: Scene) -> Changes:
     if not isinstance(node, ast.Subscript) or len(part.parts) != 2 or part.parts[0].is_opaque:
         return
     base = part.parts[0].value
-    if not is_value(part.value) and not isinstance(part.value, int | np.integer | tuple | np.ndarray):
+    if not is_value(part.value) and not isinstance(
+        part.value, int | np.integer | tuple | np.ndarray
+    ):
         return
     for new, price in _others(node.slice, scene):
         yield Change(
@@ -96,7 +98,7 @@ def _shifted(index: ast.Slice, scene: Scene) -> Iterator[tuple[ast.expr, float]]
     try:
         lower = scene.reader.value(index.lower) if index.lower is not None else 0
         upper = scene.reader.value(index.upper) if index.upper is not None else 0
-    except Opaque:
+    except OpaqueError:
         return
     if not all(isinstance(n, int | np.integer) for n in (lower, upper)) or index.step is not None:
         return

@@ -106,7 +106,12 @@ def _one_side(part: Part, node: ast.BinOp) -> Changes:
         if side == 1 and isinstance(node.op, ast.Div | ast.Pow | ast.MatMult | ast.Mod | ast.Sub):
             if not isinstance(node.op, ast.Sub):
                 continue
-            yield Change(lambda: -part.parts[1].value, ("only -right",), 2.6, lambda n: write.negated(n.right))
+            yield Change(
+                lambda: -part.parts[1].value,
+                ("only -right",),
+                2.6,
+                lambda n: write.negated(n.right),
+            )
         lost = part.parts[1 - side]
         price = 2.0 if np.size(lost.value) <= 1 else 2.3
         yield Change(
@@ -123,10 +128,12 @@ def _without_call(part: Part, node: ast.Call) -> Changes:
                 lambda n, place=place: n.args[place],
             )  # fmt: skip
     function = part.parts[0]
-    if isinstance(node.func, ast.Attribute) and function.parts and is_value(function.parts[0].value):
-        yield Change(
-            lambda: function.parts[0].value, ("no method",), 2.3, lambda n: n.func.value
-        )
+    if (
+        isinstance(node.func, ast.Attribute)
+        and function.parts
+        and is_value(function.parts[0].value)
+    ):
+        yield Change(lambda: function.parts[0].value, ("no method",), 2.3, lambda n: n.func.value)
 
 
 def inserted(part: Part, scene: Scene) -> Changes:
@@ -198,9 +205,7 @@ def _factors(part: Part, value: Any, scene: Scene) -> Changes:
             )
 
 
-def _wider(
-    atom: Atom, value: Any, shape: tuple[int, ...]
-) -> Iterator[tuple[str, Any, ast.expr]]:
+def _wider(atom: Atom, value: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any, ast.expr]]:
     """An atom that makes a product larger, as it is or with an axis more."""
     own = np.ndim(value)
     forms = [("", ())] if own == len(shape) else []

@@ -36,7 +36,10 @@ def operators(part: Part, scene: Scene) -> Changes:
         for op in OTHERS.get(type(node.op), ()):
             run = BINARY[op]
             yield Change(
-                lambda run=run: run(left, right), ("op", op.__name__), 2.0, write.with_operator(op())
+                lambda run=run: run(left, right),
+                ("op", op.__name__),
+                2.0,
+                write.with_operator(op()),
             )
         if isinstance(node.op, ast.Sub | ast.Div | ast.MatMult | ast.Pow):
             run = BINARY[type(node.op)]
@@ -78,7 +81,12 @@ def _orientations(left: Any, right: Any) -> Changes:
         ("lT", "r", 2.0), ("l", "rT", 2.0), ("lT", "rT", 2.4), ("rT", "l", 2.4), ("r", "lT", 2.4),
         ("rT", "lT", 2.8),
     ):  # fmt: skip
-        values = {"l": lambda: left, "r": lambda: right, "lT": lambda: _turned(left), "rT": lambda: _turned(right)}
+        values = {
+            "l": lambda: left,
+            "r": lambda: right,
+            "lT": lambda: _turned(left),
+            "rT": lambda: _turned(right),
+        }
         yield Change(
             lambda f=values[first], s=values[second]: f() @ s(), ("matmul", first, second), price,
             pair(first, second),
@@ -93,9 +101,7 @@ def transposed(part: Part, scene: Scene) -> Changes:
     nodes = [part.node] if above is None else [part.node, above.node]
     if any(isinstance(n, ast.Attribute) and n.attr in ("T", "mT") for n in nodes):
         return
-    yield Change(
-        lambda: _turned(value), ("transpose",), 2.2, lambda n: write.turned(n, value.ndim)
-    )
+    yield Change(lambda: _turned(value), ("transpose",), 2.2, lambda n: write.turned(n, value.ndim))
 
 
 def constants(part: Part, scene: Scene) -> Changes:

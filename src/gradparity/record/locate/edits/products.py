@@ -1,4 +1,4 @@
-"""A missing term that is itself a product, or a missing factor that is one: tried when nothing simpler fits."""
+"""A missing term or factor that is itself a product: tried when nothing simpler fits."""
 
 import ast
 from collections import defaultdict
@@ -24,7 +24,7 @@ ONE: tuple[tuple[str, Callable, float], ...] = (
 
 
 def products(root: Part, scene: Scene) -> Changes:
-    """The whole expression with a product of two values added or taken away, or times two factors."""
+    """The expression with a product of two values added, taken away, or multiplied by."""
     value = root.value
     if not is_value(value):
         return

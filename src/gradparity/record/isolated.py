@@ -1,0 +1,86 @@
+"""Work in a child process that can be stopped: somebody's code may hang, crash or print."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import traceback
+import warnings
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from lstm_spec import InputError
+
+CAN_FORK = hasattr(os, "fork")
+
+
+class SubjectFailedError(InputError):
+    """The subject raised, hung, or ended its process."""
+
+
+def isolated(work: Callable[[], Any], timeout: float, files: Callable[[], frozenset[str]]) -> Any:
+    """What some work returns, done in a child of this process.
+
+    Args:
+        work: returns what can be pickled.
+        timeout: seconds that it may take.
+        files: the subject's own, whose frames are shown if it raises.
+
+    Raises:
+        SubjectFailedError: it raised something of the subject's, took too long, or died.
+        InputError: what it raised as such.
+    """
+    if not CAN_FORK:
+        return work()  # there is no time limit where a process cannot be copied
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(theirs, work, files), daemon=True)
+    with warnings.catch_warnings():  # the child computes with NumPy alone, not on JAX's threads
+        warnings.simplefilter("ignore")
+        process.start()
+    theirs.close()
+    try:
+        return _answer(ours, process, timeout)
+    finally:
+        process.kill()
+        process.join()
+
+
+def _answer(pipe: Connection, process: Any, timeout: float) -> Any:
+    if not pipe.poll(timeout):
+        raise SubjectFailedError(
+            f"it took more than {timeout:g} s; give it more with timeout=, or smaller arguments"
+        )
+    try:
+        kind, answer = pipe.recv()
+    except EOFError as error:
+        process.join(1)
+        raise SubjectFailedError(
+            f"the subject's process ended (exit code {process.exitcode})"
+        ) from error
+    if kind == "value":
+        return answer
+    raise (InputError if kind == "input" else SubjectFailedError)(answer)
+
+
+def _child(pipe: Connection, work: Callable[[], Any], files: Callable[[], frozenset[str]]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and ends this process
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    try:
+        answer = ("value", work())
+    except InputError as error:
+        answer = ("input", str(error))
+    except BaseException as error:
+        answer = ("raised", raised(error, files()))
+    with contextlib.suppress(OSError):
+        pipe.send(answer)
+
+
+def raised(error: BaseException, files: frozenset[str]) -> str:
+    """What the subject raised, with its own frames only."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in files]
+    lines = [f"  {f.filename}:{f.lineno} in {f.name}: {f.line}" for f in frames[-8:]]
+    return "\n".join([f"it raised {type(error).__name__}: {error}", *lines])

@@ -1,0 +1,105 @@
+"""What a repair says was wrong, in words and in the subject's own names."""
+
+import ast
+from typing import Any
+
+from gradparity.record.locate.probe import Trial
+from gradparity.record.locate.statements import StatementEdit
+
+LONGEST = 60
+OPERATORS = {"Add": "+", "Sub": "−", "Mult": "*", "Div": "/", "MatMult": "@"}
+
+
+def cause_of(repair: Trial | StatementEdit) -> str:
+    """The mistake in a sentence."""
+    if isinstance(repair, StatementEdit):
+        return _of_statement(repair)
+    return _of_expression(repair)
+
+
+def _of_expression(trial: Trial) -> str:
+    kind, *rest = trial.change.key if trial.change.key[0] != "everywhere" else trial.change.key[1:]
+    old = _short(trial.targets[0])
+    new = _short(trial.change.build(trial.targets[0]))
+    named = {
+        "times": lambda: f"the factor `{rest[0]}` is missing at `{old}`",
+        "over": lambda: f"the division by `{rest[0]}` is missing at `{old}`",
+        "plus": lambda: f"the term `{rest[0]}` is missing beside `{old}`",
+        "minus": lambda: f"`{rest[0]}` is to be taken from `{old}`",
+        "product": lambda: _missing_product(rest, old),
+        "@": lambda: f"the product with `{rest[0]}` is missing behind `{old}`",
+        "by": lambda: f"the product with `{rest[0]}` is missing before `{old}`",
+        "negate": lambda: f"`{old}` has the wrong sign",
+        "no sign": lambda: f"`{old}` has a minus too many",
+        "only": lambda: f"`{old}` has a part too many: `{new}` belongs there",
+        "no T": lambda: f"`{old}` is transposed and should not be",
+        "transpose": lambda: f"a transpose is missing at `{old}`",
+        "no call": lambda: f"`{old}` applies a function too many: `{new}` belongs there",
+        "sum": lambda: f"a sum is missing at `{old}`",
+        "sum keep": lambda: f"a sum is missing at `{old}`",
+    }
+    found = named.get(kind)
+    return found() if found else f"`{old}` where `{new}` belongs"
+
+
+def _missing_product(rest: list, old: str) -> str:
+    what = "factor" if rest[0] == "Mult" else "term"
+    return f"the {what} `{rest[1]}` is missing beside `{old}`"
+
+
+def _of_statement(edit: StatementEdit) -> str:
+    named: dict[str, str] = {
+        "assigned": "it adds to what was there and should replace it",
+        "added": "it replaces what was there and should add to it",
+        "repeated": "entries that occur twice are added once: NumPy's += with an array of indices "
+        "writes each place once",
+        "exchanged": "it stands in the wrong order with the next statement",
+        "left out": "it should not be there",
+        "place": "it writes to the wrong place",
+        "names": "two names stand in each other's place",
+        "target": "what is unpacked goes to the wrong names",
+        "value": "two values stand in each other's place",
+        "operator": "the operator is the wrong one",
+    }
+    return named[str(edit.kind[0])]
+
+
+def repair_of(repair: Trial | StatementEdit) -> str:
+    """The statement as it should be."""
+    if isinstance(repair, StatementEdit):
+        new = repair.replaced[repair.statement.node]
+        return "; ".join(ast.unparse(part) for part in new if not isinstance(part, ast.Pass))
+    return ast.unparse(repaired_statement(repair))
+
+
+def repaired_statement(trial: Trial) -> ast.stmt:
+    """A trial's statement with the change in it."""
+    node: Any = trial.statement.node
+    if trial.slot.after is None:
+        return _with_expression(node, trial)
+    whole: Any = trial.expression()
+    same = isinstance(whole, ast.BinOp) and ast.dump(whole.left) == ast.dump(trial.root.left)  # type: ignore[attr-defined]
+    if same:
+        return _placed(ast.AugAssign(node.target, whole.op, whole.right), node)
+    return _placed(ast.Assign([node.target], whole), node)
+
+
+def _with_expression(node: ast.stmt, trial: Trial) -> ast.stmt:
+    def copied(value: Any) -> Any:
+        if value is trial.root:
+            return trial.expression()
+        if isinstance(value, ast.AST):
+            parts = {name: copied(v) for name, v in ast.iter_fields(value)}
+            return ast.copy_location(type(value)(**parts), value)
+        return [copied(v) for v in value] if isinstance(value, list) else value
+
+    return ast.fix_missing_locations(copied(node))
+
+
+def _placed(new: ast.stmt, old: ast.stmt) -> ast.stmt:
+    return ast.fix_missing_locations(ast.copy_location(new, old))
+
+
+def _short(node: ast.AST) -> str:
+    text = ast.unparse(node)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
