@@ -41,7 +41,7 @@ class Diagnose:
     """Name of the function in the file that returns the arguments."""
     exact: bool = False
     """Take the arguments as they are, without noise."""
-    kind: Literal["model", "layer", "cell"] = "model"
+    kind: Literal["model", "layer", "cell"] | None = None
     """With --layout, what it computes: (params, inputs, targets) → (loss, grads) of a model,
     (params, x, h0, C0, dh) → (h, grads) of a layer, (params, x, h_prev, C_prev, dh, dC) → (h, C,
     grads) of a cell."""
@@ -68,7 +68,7 @@ class Diagnose:
     def run(self) -> int:
         """Diagnose, report, and return the exit code."""
         address = self._address()
-        if self.layout is None:
+        if self.layout is None and self.kind is None:
             return self._recorded()
         found = diagnose_file(address, seed=self.seed, timeout=self.timeout)
         if self.json:
@@ -114,4 +114,4 @@ class Diagnose:
         if self.seed < 0:
             raise InputError(f"--seed: got {self.seed}, expected 0 or more")
         layout = self.layout or "gradparity"
-        return Address(file, function, layout, self.kind, self.state, self.learning_rate)
+        return Address(file, function, layout, self.kind or "model", self.state, self.learning_rate)

@@ -89,9 +89,9 @@ class Program:
             for variable, number in zip(equation.outvars, outputs, strict=True):
                 self._numbers[variable] = number
             return
-        outputs = tuple(self._number(v) for v in equation.outvars)
+        places = tuple(self._number(v) for v in equation.outvars)
         function, several = _primitive(equation)
-        self._steps.append((function, tuple(inputs), outputs, several))
+        self._steps.append((function, tuple(inputs), places, several))
 
     def _prune(self) -> None:
         """Leave out steps that no output needs."""

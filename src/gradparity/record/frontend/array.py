@@ -21,7 +21,7 @@ class Recorded(np.ndarray):
         scalar: whether NumPy would have given a number (which cannot be written into) here.
     """
 
-    provenance: Provenance | None
+    provenance: Any
     scalar: bool
 
     def __array_finalize__(self, source: object) -> None:
@@ -35,9 +35,7 @@ class Recorded(np.ndarray):
 
         return apply(ufunc, method, inputs, out, options)
 
-    def __array_function__(
-        self, function: Callable, types: Any, arguments: Sequence, options: dict
-    ) -> Any:
+    def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
         handler = FUNCTIONS.get(function)
         if handler is None:
             raise session.refused(function)
@@ -69,7 +67,7 @@ class Recorded(np.ndarray):
     def __copy__(self) -> "Recorded":
         return wrap(plain(self).copy(order="K"), provenance_of(self).copy(order="K"))
 
-    def __deepcopy__(self, memo: dict) -> "Recorded":
+    def __deepcopy__(self, memo: Any = None) -> "Recorded":
         return self.__copy__()
 
     @property
@@ -83,7 +81,7 @@ class Recorded(np.ndarray):
         return wrap(plain(self).mT, provenance_of(self).mT)
 
     @property
-    def flat(self) -> "Flat":
+    def flat(self) -> Any:
         """Its entries in the order of a C array."""
         return Flat(self)
 

@@ -10,7 +10,7 @@ from gradparity.record.frontend.array import FUNCTIONS, Recorded, holds_recorded
 from gradparity.record.frontend.ufuncs import hashed, node, stored
 from gradparity.record.graph import Operation
 
-COMPUTING = (
+COMPUTING: tuple[Any, ...] = (
     np.sum, np.mean, np.var, np.std, np.prod, np.max, np.min, np.ptp, np.cumsum, np.cumprod, np.dot,
     np.vdot, np.inner, np.outer, np.tensordot, np.einsum, np.kron, np.cross, np.trace, np.diff,
     np.average, np.median, np.nan_to_num, np.nansum, np.nanmean, np.nanmax, np.nanmin, np.interp,
@@ -21,9 +21,14 @@ COMPUTING = (
     np.linalg.matrix_norm, np.linalg.cross, np.linalg.vecdot, np.vander, np.quantile, np.percentile,
     np.cumulative_sum, np.cumulative_prod,
 )  # fmt: skip
-SEVERAL = {np.linalg.eigh: 2, np.linalg.svd: 3, np.linalg.qr: 2, np.linalg.slogdet: 2}
+SEVERAL: dict[Any, int] = {
+    np.linalg.eigh: 2,
+    np.linalg.svd: 3,
+    np.linalg.qr: 2,
+    np.linalg.slogdet: 2,
+}
 # What these yield carries no gradient: indices, truth values, sizes.
-PLAIN = (
+PLAIN: tuple[Any, ...] = (
     np.argmax, np.argmin, np.argsort, np.argpartition, np.nonzero, np.flatnonzero, np.argwhere,
     np.searchsorted, np.digitize, np.unique, np.shape, np.ndim, np.size, np.allclose,
     np.array_equal, np.array_equiv, np.isclose, np.any, np.all, np.count_nonzero, np.iscomplexobj,
@@ -32,7 +37,7 @@ PLAIN = (
     np.linalg.cond, np.isin, np.common_type, np.min_scalar_type, np.iscomplex, np.isreal,
     np.lexsort, np.nanargmax, np.nanargmin, np.savetxt, np.save,
 )  # fmt: skip
-STEPPED = (np.round, np.around, np.fix)
+STEPPED: tuple[Any, ...] = (np.round, np.around, np.fix)
 OF_A_NUMBER = (np.sum, np.mean, np.prod, np.max, np.min)  # the number itself
 IGNORED = ("dtype", "order", "casting", "subok", "like")
 
@@ -72,7 +77,7 @@ def _recorded_call(
 
 def _taken(arguments: Sequence, arrays: list) -> list:
     """The arguments with each array replaced by a slot, and the arrays in order."""
-    found = []
+    found: list[Any] = []
     for value in arguments:
         if isinstance(value, list | tuple) and holds_recorded(value):
             if all(isinstance(v, np.ndarray | float | int) for v in value) and _alike(value):
@@ -197,7 +202,7 @@ for _function in PLAIN:
 
 def _rounded(a: Any, decimals: int = 0, out: Any = None) -> Any:
     scale = 10.0**decimals
-    found = np.rint(recorded(a) * scale) / scale
+    found: Any = np.rint(recorded(a) * scale) / scale
     return found if out is None else stored(found, out)
 
 

@@ -54,11 +54,15 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, **_: Any) -> Any:
 def real(value: Any = 0.0) -> Any:
     """`float` and `np.float64`: a recorded number stays one."""
     if isinstance(value, Recorded) and value.size == 1:
-        found = moves.converted(value, np.float64).reshape(())
+        found: Any = moves.converted(value, np.float64).reshape(())
         return wrap(plain(found)[()], found.provenance)
     if isinstance(value, Recorded):
         return moves.converted(value, np.float64)
-    return float(value) if not isinstance(value, np.ndarray | list) else recorded(np.float64(value))
+    return (
+        float(value)
+        if not isinstance(value, np.ndarray | list)
+        else recorded(np.array(value, dtype=np.float64))
+    )
 
 
 def whole(kind: Callable) -> Callable:
@@ -102,7 +106,8 @@ def _math(name: str) -> Callable:
 
             return erf(*values)
         if name in ("fsum", "prod"):
-            return {"fsum": np.sum, "prod": np.prod}[name](recorded(list(values[0])))
+            parts: Any = recorded(list(values[0]))
+            return parts.sum() if name == "fsum" else parts.prod()
         if name in ("floor", "ceil", "trunc"):
             return function(float(plain(values[0])))
         if ufunc is None:

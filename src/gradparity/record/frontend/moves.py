@@ -21,14 +21,14 @@ from gradparity.record.frontend.array import (
 from gradparity.record.frontend.ufuncs import stored
 
 # By what they take: one array first, or a sequence of arrays first.
-OF_ONE = (
+OF_ONE: tuple[Any, ...] = (
     np.reshape, np.ravel, np.transpose, np.matrix_transpose, np.swapaxes, np.moveaxis, np.rollaxis,
     np.expand_dims, np.squeeze, np.flip, np.fliplr, np.flipud, np.roll, np.rot90, np.repeat,
     np.tile, np.take, np.take_along_axis, np.diagonal, np.broadcast_to, np.split, np.array_split,
     np.hsplit, np.vsplit, np.dsplit, np.delete, np.extract, np.copy, np.resize, np.permute_dims,
     np.unstack, np.real, np.trim_zeros, stride_tricks.sliding_window_view, np.atleast_1d,
 )  # fmt: skip
-OF_MANY = (
+OF_MANY: tuple[Any, ...] = (
     np.concatenate, np.stack, np.vstack, np.hstack, np.dstack, np.column_stack, np.block, np.concat,
 )  # fmt: skip
 DATA_SECOND = (np.extract, np.compress)
@@ -104,7 +104,7 @@ for _function in (np.tril, np.triu, np.diagflat):
 
 
 @handles(np.diag)
-def diag(v: Any, k: int = 0) -> Recorded:
+def diag(v: Any, k: int = 0) -> Any:
     """A view of a diagonal, or a matrix with zeros around one."""
     array = recorded(v)
     return with_zeros(np.diag)(array, k) if array.ndim == 1 else np.diagonal(array, k)
@@ -220,17 +220,19 @@ def as_strided(x: Any, shape: Any = None, strides: Any = None, *_: Any, **__: An
 @handles(np.sort)
 def sort(a: Any, axis: int | None = -1, **_: Any) -> Recorded:
     """In ascending order: entries moved."""
-    array = recorded(a)
+    array: Any = recorded(a)
     array, axis = (array.reshape(-1), 0) if axis is None else (array, axis)
-    return np.take_along_axis(array, np.argsort(plain(array), axis, kind="stable"), axis)
+    moved: Any = np.take_along_axis(array, np.argsort(plain(array), axis, kind="stable"), axis)
+    return moved
 
 
 @handles(np.meshgrid)
 def meshgrid(*arrays: Any, indexing: str = "xy", **_: Any) -> list:
     """Coordinates repeated along each other's axes."""
     arrays = tuple(recorded(a) for a in arrays)
-    values = np.meshgrid(*(plain(a) for a in arrays), indexing=indexing)
-    moved = np.meshgrid(*(provenance_of(a) for a in arrays), indexing=indexing)
+    function: Any = np.meshgrid
+    values = function(*(plain(a) for a in arrays), indexing=indexing)
+    moved = function(*(provenance_of(a) for a in arrays), indexing=indexing)
     return [wrap(v, m) for v, m in zip(values, moved, strict=True)]
 
 
@@ -260,7 +262,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None = -1) -
 
 
 @handles(np.put)
-def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
+def put(a: Any, ind: Any, v: Any, mode: Any = "raise") -> None:
     """Write at places of the flattened array."""
     np.put(plain(a), plain(ind), plain(v), mode)
     np.put(provenance_of(a), plain(ind), provenance_of(v), mode)

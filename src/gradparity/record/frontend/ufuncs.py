@@ -26,7 +26,7 @@ STEPS = frozenset(
 )
 JAX_NAMES = {"matmul": "matmul", "psi": "digamma", "conjugate": "real"}
 IN_JAX_NN = {"expit": "sigmoid", "log_expit": "log_sigmoid"}
-REDUCED = {
+REDUCED: dict[str, Any] = {
     "add": np.sum,
     "multiply": np.prod,
     "maximum": np.max,
@@ -34,7 +34,7 @@ REDUCED = {
     "logical_and": np.all,
     "logical_or": np.any,
 }
-ACCUMULATED = {"add": np.cumsum, "multiply": np.cumprod}
+ACCUMULATED: dict[str, Any] = {"add": np.cumsum, "multiply": np.cumprod}
 AT = {
     "add": "add",
     "subtract": "subtract",

@@ -213,7 +213,7 @@ class Reader:
             k.arg is None for k in node.keywords
         ):
             return [], _opaque
-        names = [k.arg for k in node.keywords]
+        names = [k.arg or "" for k in node.keywords]
         count = len(node.args)
 
         def run(function: Any, *values: Any) -> Any:

@@ -173,7 +173,7 @@ class Prober(Hooks):
 
     def _functions(self, frame: FrameType) -> dict[str, Callable]:
         """Functions of one array that the file has."""
-        found = {}
+        found: dict[str, Callable] = {}
         for name, value in frame.f_globals.items():
             if type(value) is FunctionType and self.pure(value):
                 parameters = inspect.signature(value).parameters.values()

@@ -176,7 +176,9 @@ class Search:
         response = respond(record, truth, self.right, self.rules, set(self.backward))
         values = [record.graph.values(s.provenance) for s in record.seen]
         states, _, _ = self.table.states(fingerprints(values))
-        seen, counts, first = {}, defaultdict(int), {}
+        seen: dict[tuple[int, int], Seen] = {}
+        counts: dict[int, int] = defaultdict(int)
+        first: dict[int, int] = {}
         for number, s in enumerate(record.seen):
             seen[s.slot, s.turn] = s
             counts[s.slot] = max(counts[s.slot], s.turn + 1)
@@ -444,14 +446,14 @@ class Search:
             ].T
         left = np.abs(response.wanted - effects)
         fine = (left <= LINEAR * response.scale + 1e-12 * self.scale).all(1)
-        return sorted((trials[k] for k in np.flatnonzero(fine)), key=lambda t: t.price)
+        return sorted((trials[int(k)] for k in np.flatnonzero(fine)), key=lambda t: t.price)
 
     def _gains(
         self, trials: Sequence[Trial], scenery: Scenery, prober: Prober
     ) -> dict[Trial, float]:
         """How much more of the backward pass would be recognised, by replay."""
         record = scenery.record
-        replay = Replay(record.graph, np.flatnonzero(~scenery.truth.forward), self.rules)
+        replay = Replay(record.graph, np.flatnonzero(~scenery.truth.forward).tolist(), self.rules)
         found: dict[Trial, float] = {}
         groups: dict[tuple[int, int], dict[bytes, list[Trial]]] = defaultdict(
             lambda: defaultdict(list)

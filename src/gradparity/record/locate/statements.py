@@ -9,6 +9,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from gradparity.record.frontend.source import Program, Statement
 from gradparity.record.locate.edits import write
@@ -84,7 +85,7 @@ def _alone(node: ast.stmt, indices: Sequence[ast.expr]) -> Iterator[tuple[tuple,
         if isinstance(node.target, ast.Subscript) and isinstance(node.op, ast.Add):
             yield ("repeated",), 2.0, [_added_at(node.target, node.value)]
     if isinstance(node, ast.Assign) and len(node.targets) == 1:
-        target = node.targets[0]
+        target: Any = node.targets[0]
         if not isinstance(target, ast.Tuple | ast.List):
             yield ("added",), 2.0, [ast.AugAssign(target, ast.Add(), node.value)]
             if isinstance(target, ast.Subscript):
@@ -125,7 +126,8 @@ def _exchanged_elements(node: ast.Assign) -> Iterator[tuple[tuple, float, Body]]
                 elements = list(whole.elts)
                 elements[first], elements[second] = elements[second], elements[first]
                 new = type(whole)(elements, whole.ctx)
-                targets, value = ([new], node.value) if where == "target" else (node.targets, new)
+                targets: list[Any] = [new] if where == "target" else node.targets
+                value: ast.expr = node.value if where == "target" else new
                 yield (where, first, second), 2.2, [ast.Assign(targets, value)]
         if where == "value" and len(whole.elts) == 2:
             yield from _exchanged_names(node, whole)
@@ -189,7 +191,11 @@ def _one_off(element: ast.expr) -> Iterator[ast.expr]:
             bound = getattr(element, name)
             if bound is not None:
                 for step in (1, -1):
-                    parts = {"lower": element.lower, "upper": element.upper, "step": element.step}
+                    parts: dict[str, Any] = {
+                        "lower": element.lower,
+                        "upper": element.upper,
+                        "step": element.step,
+                    }
                     yield ast.Slice(**(parts | {name: _plus(bound, step)}))
         if element.lower is not None and element.upper is None:
             yield ast.Slice(None, element.lower, element.step)

@@ -126,8 +126,8 @@ def split_loss(returned: Any) -> tuple[Any, Any]:
         parts = list(returned)
         first = next((k for k, part in enumerate(parts) if _number(part)), None)
         if first is not None:
-            rest = [part for k, part in enumerate(parts) if k != first]
-            return parts[first], rest[0] if len(rest) == 1 else tuple(rest)
+            others = [part for k, part in enumerate(parts) if k != first]
+            return parts[first], others[0] if len(others) == 1 else tuple(others)
     if _number(returned):
         return returned, None
     raise InputError(
@@ -323,10 +323,10 @@ def returned_names(function: Callable) -> list[str]:
     except SyntaxError:
         return []
     for node in ast.walk(tree):
-        named = isinstance(node, ast.FunctionDef) and node.name == code.co_name
-        if named and node.lineno <= code.co_firstlineno + len(node.decorator_list) <= (
-            node.end_lineno or 0
-        ):  # type: ignore[attr-defined]
+        if not isinstance(node, ast.FunctionDef) or node.name != code.co_name:
+            continue
+        first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+        if first == code.co_firstlineno:
             returns = [n for n in ast.walk(node) if isinstance(n, ast.Return)]
             if returns and isinstance(returns[-1].value, ast.Tuple):
                 return [e.id if isinstance(e, ast.Name) else "" for e in returns[-1].value.elts]

@@ -138,7 +138,8 @@ def _matches(param: Path, gradient: Path) -> bool:
 
 def _canonical(path: Path) -> tuple[list[str], bool]:
     """A path's words without those of containers, and whether one of these was gradients'."""
-    words, marked = [], False
+    words: list[str] = []
+    marked = False
     for position, (_, key) in enumerate(path):
         word = re.sub(r"[^0-9a-z/.]", "", str(key).lower())
         last = position == len(path) - 1

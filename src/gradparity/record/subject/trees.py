@@ -118,7 +118,8 @@ def _container(tree: Any, change: Callable, path: Path, memo: dict[int, Any]) ->
 
 
 def _object_copy(tree: Any, change: Callable, path: Path, memo: dict[int, Any]) -> Any:
-    new = type(tree).__new__(type(tree))
+    kind: Any = type(tree)
+    new = kind.__new__(kind)
     memo[id(tree)] = (new, tree)
     for (_, name), value in children(tree):
         object.__setattr__(new, name, _mapped(value, change, (*path, ("attr", name)), memo))

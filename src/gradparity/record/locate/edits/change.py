@@ -23,7 +23,7 @@ class Change:
         build: how it is written.
     """
 
-    run: Callable[[], Any]
+    run: Callable[..., Any]
     key: tuple
     price: float
     build: Build

@@ -208,7 +208,7 @@ def _factors(part: Part, value: Any, scene: Scene) -> Changes:
 def _wider(atom: Atom, value: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any, ast.expr]]:
     """An atom that makes a product larger, as it is or with an axis more."""
     own = np.ndim(value)
-    forms = [("", ())] if own == len(shape) else []
+    forms: list[tuple[str, Any]] = [("", ())] if own == len(shape) else []
     if 0 < own < len(shape):
         forms += [("[..., None]", (..., None)), ("[:, None]", (slice(None), None))]
     for text, index in forms:

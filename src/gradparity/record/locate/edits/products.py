@@ -50,7 +50,7 @@ def _real(value: Any) -> bool:
 
 def _pairs(
     named: list[Named], shape: tuple[int, ...]
-) -> Iterator[tuple[str, Callable[[], Any], float]]:
+) -> Iterator[tuple[str, Callable[..., Any], float]]:
     """Products of two values that have a shape."""
     fitting = [(t, v) for t, v in named if fits(v, shape)][:MOST]
     for k, (left, a) in enumerate(fitting):
@@ -68,7 +68,7 @@ def _pairs(
 
 def _matrix_products(
     named: list[Named], shape: tuple[int, ...]
-) -> Iterator[tuple[str, Callable[[], Any], float]]:
+) -> Iterator[tuple[str, Callable[..., Any], float]]:
     """Products of two matrices, each as it is or transposed, and of two vectors."""
     if len(shape) < 2:
         return

@@ -5,7 +5,7 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
-Build = Callable[[Any], ast.expr]
+Build = Callable[..., ast.expr]
 LOAD = ast.Load()
 
 
