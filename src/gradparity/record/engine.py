@@ -86,7 +86,7 @@ def examine(runner: Runner, rules: Rules | None = None) -> Examination:
     found.notes = [*_manners(runner, plain.changed), *_missing(runner)]
     found.hidden = hidden_by(runner, record)
     if found.wrong:
-        _locate(found, runner, record, truth, rules)
+        _locate(found, runner, record, truth, rules, watched.loss)
     else:
         _hold(found, runner, record, truth)
     return found
@@ -141,9 +141,11 @@ def _missing(runner: Runner) -> list[str]:
     return [f"no gradient was found for {', '.join(names)}"] if names else []
 
 
-def _locate(found: Examination, runner: Runner, record: Record, truth: Truth, rules: Rules) -> None:
+def _locate(
+    found: Examination, runner: Runner, record: Record, truth: Truth, rules: Rules, loss: float
+) -> None:
     """Look for the wrong lines; an explanation counts if it holds on other numbers as well."""
-    search = _search(found, runner, record, truth, rules)
+    search = _search(found, runner, record, truth, rules, loss)
     explanation = search.run()
     if len(explanation.right) == len(found.true) and _confirmed(runner, search, explanation, rules):
         found.explanation = explanation
@@ -168,7 +170,7 @@ def _confirmed(runner: Runner, search: Search, explanation: Explanation, rules: 
 
 
 def _search(
-    found: Examination, runner: Runner, record: Record, truth: Truth, rules: Rules
+    found: Examination, runner: Runner, record: Record, truth: Truth, rules: Rules, loss: float
 ) -> Search:
     backward = backward_slots(runner, record, truth)
     minted = frozenset(backward - _shared(record))
@@ -179,14 +181,14 @@ def _search(
     truth = Truth.of(again.graph, again.seeds, rules)
     named = [s.provenance for s in again.seen if truth.of_forward(s.provenance)]
     table = Table(truth, named)
-    return Search(runner, truth, again, found.true, rules, table, frozenset(backward), minted)
+    return Search(runner, truth, again, found.true, rules, table, frozenset(backward), minted, loss)
 
 
 def backward_slots(runner: Runner, record: Record, truth: Truth) -> set[int]:
     """Slots whose values the loss does not depend on, with the others of their statements."""
     slots = runner.code.program.slots
     end = max(int(places.max()) for places, _ in record.seeds)
-    found = {s.slot for s in record.seen if s.size > end}
+    found = {s.slot for s in record.seen if s.size > end + 1}
     statements = set()
     for s in record.seen:
         if not truth.of_forward(s.provenance):

@@ -44,7 +44,7 @@ def _gradient(path: Path, found: Examination, runner: Runner) -> Gradient:
     source = runner.sources.found[path]
     got, right = found.got[path], found.true[path]
     name = runner.name(path)
-    told = source.how in ("place", "name")
+    told = source.how in ("place", "name", "order")
     where = "" if told else f"{source.name}, by {source.how}"
     if got is None:
         return Gradient(name, where, float("nan"), False, "it is no array of numbers")

@@ -133,6 +133,7 @@ class Table:
         Args:
             prints: `(arrays, 4)`.
         """
+        prints = np.where(np.isfinite(prints), prints, 0.0)
         count = len(prints)
         state, factor = np.full(count, UNKNOWN), np.ones(count)
         which = np.full(count, -1)
@@ -173,7 +174,9 @@ class Table:
 def _says_nothing(prints: Array) -> Array:
     """Which are all zero, or several times the same number."""
     size, total, square = prints[:, 0], prints[:, 1], prints[:, 2]
-    constant = (size > 1) & (np.abs(size * square - total * total) <= 1e-10 * size * square)
+    with np.errstate(all="ignore"):
+        gap = np.abs(size * square - total * total)
+    constant = (size > 1) & (gap <= 1e-10 * size * square)
     return (square == 0) | constant
 
 

@@ -47,7 +47,7 @@ ALL_TURNS = 3  # executions up to which a slot's changes are tried at each
 EVALUATIONS = 2400  # of changes of one slot, over all its executions
 CHEAP = 2.6
 STATEMENT_SECONDS = 6.0
-RESHAPED = 60  # changes of a value's shape that are run
+RESHAPED = 40  # changes of a value's shape that are run
 LEADING = 2  # executions of a slot that count for themselves
 WORTHS = np.array([WORTH[s] for s in range(len(WORTH))])
 
@@ -150,6 +150,7 @@ class Search:
     table: Table
     backward: frozenset[int]
     minted: frozenset[int]
+    loss: float
 
     def __post_init__(self) -> None:
         self.pure = Purity(self.runner.code.program)
@@ -270,6 +271,8 @@ class Search:
             )
         except Exception:
             return frozenset()
+        if not self._same_loss(plain):
+            return frozenset()
         return frozenset(p for p, v in self.right.items() if self.equal(plain.gradients.get(p), v))
 
     def _tried(
@@ -287,7 +290,7 @@ class Search:
         finalists = finalists[: FINALISTS // 2]
         finalists += self._by_replay(now, trials, scenery, prober, deep)
         finalists += self._reshaped(trials)
-        for trial in self._distinct(finalists)[: 2 * FINALISTS]:
+        for trial in self._distinct(finalists)[: 4 * FINALISTS]:
             yield self.evaluated([*now.trials, trial])
 
     def _known_now(self, trials: Sequence[Trial]) -> list[Trial]:
@@ -308,8 +311,9 @@ class Search:
             fingerprints([next(iter(t.reshaped.values())) for t in found])
         )
         known = np.isin(states, (EXACT, PARTIAL))
-        order = sorted(range(len(found)), key=lambda k: found[k].price - 2.0 * known[k])
-        return [found[k] for k in order[:RESHAPED]]
+        order = sorted(range(len(found)), key=lambda k: found[k].price)
+        first = [found[k] for k in order if known[k]]
+        return [*first[:RESHAPED], *[found[k] for k in order if not known[k]][:RESHAPED]]
 
     def _convinces(self, best: Explanation, now: Explanation) -> bool:
         """Whether it is not worth looking further."""
@@ -529,8 +533,14 @@ class Search:
             plain = self.runner.plain(watch)
         except Exception:
             return Explanation(trials, frozenset(), -1e9)
+        if not self._same_loss(plain):
+            return Explanation(trials, frozenset(), -1e9)
         right = frozenset(p for p, v in self.right.items() if self.equal(plain.gradients.get(p), v))
         return Explanation(trials, right, self._score(watch), plain)
+
+    def _same_loss(self, plain: Plain) -> bool:
+        """Whether the forward pass is what it was: it is what the truth is the truth of."""
+        return abs(plain.loss - self.loss) <= 1e-9 * max(abs(self.loss), 1e-300)
 
     def equal(self, got: Array | None, right: Array) -> bool:
         """Whether a gradient is right."""

@@ -1,0 +1,42 @@
+"""Mistakes in the subjects: the line is named, and the repair is what stood there."""
+
+import pytest
+
+from gradparity.record.bring import recorded
+from gradparity.record.engine import examine
+from gradparity.record.explain import recording_of
+from gradparity.record.runs import Runner
+from record.subject_files import brought, written
+
+MISTAKES = [
+    ("a_01_mlp_tanh.py", "db1 = da1.sum(axis=0)", "db1 = b1.sum(axis=0)"),
+    ("a_04_svm_hinge.py", "coeff /= num_train", "coeff /= reg"),
+    ("a_14_embedding_bag.py", "avg.T @ dlogits", "params['b'] @ dlogits"),
+    ("a_17_mha_causal.py", "dscores *= scale", "dscores *= -scale"),
+    ("b_lstm_two_outputs.py", "dW += z", "dW -= z"),
+    ("b_vae_elbo.py", "dhe = dmu @ p['mu_w'].T + dlogvar @ p['lv_w'].T", "dhe = dmu @ p['mu_w'].T"),
+]
+
+
+@pytest.mark.parametrize(("name", "right", "wrong"), MISTAKES)
+def test_the_line_is_named_and_repaired(name, right, wrong, tmp_path):
+    module = written(name, tmp_path, (right, wrong))
+    text = (tmp_path / name).read_text(encoding="utf-8").splitlines()
+    (line,) = [n for n, t in enumerate(text, 1) if wrong in t]
+    runner = Runner(brought(module))
+    found = recording_of(examine(runner), runner)
+    assert not found.ok
+    assert [f.line for f in found.findings] == [line]
+    assert found.findings[0].cause
+    repaired = written(
+        name, tmp_path, (right, wrong), (text[line - 1].strip(), found.findings[0].repair)
+    )
+    assert examine(Runner(brought(repaired))).ok
+
+
+def test_a_report_is_an_error_message(tmp_path):
+    module = written("a_01_mlp_tanh.py", tmp_path, ("(1 - h ** 2)", "(1 - h)"))
+    found = recorded(module.loss_and_grads, module.arguments(), {})
+    with pytest.raises(AssertionError, match="is at fault"):
+        found.raise_if_wrong()
+    assert found.to_json()["findings"][0]["line"] == found.findings[0].line
