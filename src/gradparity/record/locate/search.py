@@ -289,7 +289,7 @@ class Search:
             trials = [t for t in trials if t.price <= most]
         finalists = finalists[: FINALISTS // 2]
         finalists += self._by_replay(now, trials, scenery, prober, deep)
-        finalists += self._reshaped(trials)
+        finalists += self._reshaped(trials, scenery)
         for trial in self._distinct(finalists)[: 4 * FINALISTS]:
             yield self.evaluated([*now.trials, trial])
 
@@ -302,7 +302,7 @@ class Search:
         known = np.isin(states, (EXACT, PARTIAL))
         return list(dict.fromkeys(t for (t, _), k in zip(pairs, known, strict=True) if k))
 
-    def _reshaped(self, trials: Sequence[Trial]) -> list[Trial]:
+    def _reshaped(self, trials: Sequence[Trial], scenery: Scenery) -> list[Trial]:
         """Changes that give a value another shape: those that make it known, and the cheap ones."""
         found = [t for t in trials if t.reshaped and not t.values]
         if not found:
@@ -311,9 +311,22 @@ class Search:
             fingerprints([next(iter(t.reshaped.values())) for t in found])
         )
         known = np.isin(states, (EXACT, PARTIAL))
-        order = sorted(range(len(found)), key=lambda k: found[k].price)
+        order = sorted(
+            range(len(found)), key=lambda k: found[k].price + self._fine(found[k], scenery)
+        )
         first = [found[k] for k in order if known[k]]
         return [*first[:RESHAPED], *[found[k] for k in order if not known[k]][:RESHAPED]]
+
+    def _fine(self, trial: Trial, scenery: Scenery) -> float:
+        """What a change costs more where the value is known as it stands."""
+        turn = next(iter(trial.reshaped))
+        seen = scenery.seen.get((self._place(trial.slot.number), turn))
+        if seen is None:
+            return 0.0
+        states, _, _ = self.table.states(
+            fingerprints([scenery.record.graph.values(seen.provenance)])
+        )
+        return 3.0 if states[0] in (EXACT, PARTIAL) else 0.0
 
     def _convinces(self, best: Explanation, now: Explanation) -> bool:
         """Whether it is not worth looking further."""
