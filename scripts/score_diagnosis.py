@@ -1,4 +1,4 @@
-"""Score `gradparity diagnose` on planted mistakes, and print the table of docs/diagnose.md.
+"""Score `gradparity diagnose` on planted mistakes, and print the table of docs/layout.md.
 
     scripts/score_diagnosis.py [--most 150]
 

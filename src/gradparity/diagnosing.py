@@ -29,12 +29,12 @@ def diagnose(
     Args:
         subject: a function `(params, *rest) -> (loss, gradients)`; or, with `backward`, a function
             `(*inputs) -> (out, cache)`; or an object with `forward` and `backward`, or a list of
-            such objects. With `layout`, an LSTM's function; see `docs/layout.md`.
+            such objects. With `layout`, an LSTM's function; see docs/layout.md.
         arguments, options: what the subject is called with. Arrays of real numbers are made
             generic near the given values; integers, masks and one-hot rows stay.
         backward: `(dout, cache) -> gradients` of the inputs, in order or by name.
         layout: judge an LSTM from its returned gradients alone: a name, a description, a `Layout`.
-        kind, state, learning_rate: with a layout; see `docs/layout.md`.
+        kind, state, learning_rate: with a layout; see docs/layout.md.
         exact: take the arguments as they are.
         seed: of the noise on arguments, and of upstream gradients.
         timeout: seconds that the subject and its analysis may take.
