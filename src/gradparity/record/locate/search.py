@@ -458,9 +458,9 @@ class Search:
             if along is None:
                 continue
             values = np.array([trials[r].values[turn].reshape(-1) for r in rows])
-            effects[rows] += (values - prober.now[number, turn].reshape(-1)) @ along[
-                : response.judged
-            ].T
+            change = values - prober.now[number, turn].reshape(-1)
+            with np.errstate(all="ignore"):
+                effects[rows] += change @ along[: response.judged].T
         left = np.abs(response.wanted - effects)
         fine = (left <= LINEAR * response.scale + 1e-12 * self.scale).all(1)
         return sorted((trials[int(k)] for k in np.flatnonzero(fine)), key=lambda t: t.price)
