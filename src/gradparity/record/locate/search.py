@@ -104,11 +104,13 @@ class Explanation:
         trials: the changes.
         right: parameters whose gradients they make right.
         score: how much of the backward pass is recognised under them.
+        own: of how many of the changes the own values are known then.
     """
 
     trials: list[Repair] = field(default_factory=list)
     right: frozenset[Path] = frozenset()
     score: float = 0.0
+    own: float = 0.0
     plain: Plain | None = None
 
     @property
@@ -119,7 +121,7 @@ class Explanation:
     @property
     def total(self) -> float:
         """The smaller, the better."""
-        return self.price - PER_WORTH * (self.score + LEAF_WORTH * len(self.right))
+        return self.price - PER_WORTH * (self.score + LEAF_WORTH * len(self.right)) - self.own
 
 
 @dataclass
@@ -549,7 +551,19 @@ class Search:
         if not self._same_loss(plain):
             return Explanation(trials, frozenset(), -1e9)
         right = frozenset(p for p, v in self.right.items() if self.equal(plain.gradients.get(p), v))
-        return Explanation(trials, right, self._score(watch), plain)
+        return Explanation(trials, right, self._score(watch), self._own(trials, watch), plain)
+
+    def _own(self, trials: Sequence[Repair], watch: Watch) -> float:
+        """How many of the changed statements have known values, each by the share of them."""
+        places = [self._place(t.slot.number) for t in trials if isinstance(t, Trial)]
+        keys = np.array(watch.keys)
+        found = 0.0
+        for place in places:
+            rows = np.flatnonzero(keys == place)
+            if len(rows):
+                states, _, _ = self.table.states(np.array(watch.values)[rows])
+                found += float(np.isin(states, (EXACT, PARTIAL)).mean())
+        return found
 
     def _same_loss(self, plain: Plain) -> bool:
         """Whether the forward pass is what it was: it is what the truth is the truth of."""

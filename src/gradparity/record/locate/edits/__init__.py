@@ -8,13 +8,15 @@ import ast
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from gradparity.record.locate.atoms import is_value
 from gradparity.record.locate.edits.calls import calls
 from gradparity.record.locate.edits.change import Change, Scene
 from gradparity.record.locate.edits.indices import indices
 from gradparity.record.locate.edits.operands import dropped, inserted, replaced
 from gradparity.record.locate.edits.operators import constants, operators, transposed
-from gradparity.record.locate.edits.products import products
+from gradparity.record.locate.edits.products import instead, products
 from gradparity.record.locate.expressions import Part
 
 EVERYWHERE = 0.8  # what it costs that a slip was made several times
@@ -48,6 +50,11 @@ def deep(root: Part, scene: Scene) -> Iterator[tuple[tuple[Part, ...], Change]]:
     """Whole products that are missing."""
     for change in products(root, scene):
         yield (root,), change
+    for part in root.all():
+        named = isinstance(part.node, ast.Name | ast.Attribute | ast.Subscript)
+        if part.parent is not None and named and is_value(part.value) and np.ndim(part.value) > 1:
+            for change in instead(part, scene):
+                yield (part,), change
     node = root.node
     if isinstance(node, ast.BinOp) and len(root.parts) == 2:
         for part in root.parts:

@@ -44,6 +44,14 @@ def products(root: Part, scene: Scene) -> Changes:
             )  # fmt: skip
 
 
+def instead(part: Part, scene: Scene) -> Changes:
+    """A product of two values where one value stands."""
+    shape = np.shape(part.value)
+    named = [(atom.text, found) for atom, found in scene.atoms if _real(found)]
+    for text, run, price in _pairs(named, shape):
+        yield Change(run, ("instead", text), price + 0.4, write.just(write.expression(text)))
+
+
 def _real(value: Any) -> bool:
     return np.asarray(value).dtype.kind == "f"
 
