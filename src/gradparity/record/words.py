@@ -48,6 +48,8 @@ def _missing_product(rest: list, old: str) -> str:
 
 
 def _of_statement(edit: StatementEdit) -> str:
+    if edit.kind[0] == "missing":
+        return f"a statement is missing behind it: `{edit.kind[1]}`"
     named: dict[str, str] = {
         "assigned": "it adds to what was there and should replace it",
         "added": "it replaces what was there and should add to it",

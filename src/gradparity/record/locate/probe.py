@@ -112,7 +112,7 @@ class Prober(Hooks):
         return self.evaluated(number, frame)
 
     def _try(self, slot: Slot, turn: int, frame: FrameType) -> None:
-        local = _local_names(slot, frame)
+        local = local_names(slot, frame)
         names = {**frame.f_globals, **local}
         reader = Reader(names, self.pure)
         expression = slot.expression
@@ -213,7 +213,7 @@ class Again(Hooks):
             return self.patches[number].value(frame)
         turn = self._turns[number]
         self._turns[number] += 1
-        names = {**frame.f_globals, **_local_names(self.program.slots[number], frame)}
+        names = {**frame.f_globals, **local_names(self.program.slots[number], frame)}
         keep, self.keep = self.keep, [True] * len(self.keep)
         self.now[number, turn] = np.asarray(eval(self._roots[number], names), dtype=np.float64)
         for trial, code in self._trials[number]:
@@ -231,7 +231,7 @@ def _code(expression: ast.expr) -> CodeType:
     return compile(ast.fix_missing_locations(ast.Expression(expression)), "<change>", "eval")
 
 
-def _local_names(slot: Slot, frame: FrameType) -> dict[str, Any]:
+def local_names(slot: Slot, frame: FrameType) -> dict[str, Any]:
     """The names of the function that a slot stands in, and of a comprehension inside it."""
     found: dict[str, Any] = {}
     scope = slot.statement.scope

@@ -14,6 +14,7 @@ from gradparity.record.frontend.hooks import Hooks, Patch, Seen
 from gradparity.record.frontend.source import Slot, Statement, with_calls_hooked
 from gradparity.record.graph import Array
 from gradparity.record.locate.flow import depths, nearest, parents_of, recurrent
+from gradparity.record.locate.missing import Gatherer, additions, last_slots
 from gradparity.record.locate.probe import Again, Prober, Trial
 from gradparity.record.locate.purity import Purity
 from gradparity.record.locate.recognise import (
@@ -243,7 +244,27 @@ class Search:
         for stage, (turns, deep) in enumerate(self._stages(now, scenery)):
             yield self._tried(now, turns, scenery, deep)
             if stage == 0:
+                yield self._left_out(now, scenery)
                 yield self._statements(now, scenery)
+
+    def _left_out(self, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:
+        """Statements that add what gradients lack."""
+        code, version = self.runner.code, self.version(now.trials)
+        graph = scenery.record.graph
+        lacking = [
+            truly - graph.values(scenery.record.gradients[p])
+            for p, truly in self.right.items()
+            if p not in now.right and scenery.record.gradients[p].shape == truly.shape
+        ]
+        slots = last_slots(code.program, self.backward)
+        shapes = {lack.shape for lack in lacking}
+        gathered = Gatherer(code.program, code.files, version.patches, version.codes, slots, shapes)
+        self.runner.plain(gathered)
+        for count, (_, edit) in enumerate(additions(gathered, lacking)):
+            if count >= FINALISTS:
+                return
+            if self._right_with([*now.trials, edit]) > now.right:
+                yield self.evaluated([*now.trials, edit])
 
     def _statements(self, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:
         """Changes of whole statements that put more gradients right."""

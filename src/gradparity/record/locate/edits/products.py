@@ -71,10 +71,10 @@ def _pairs(
                 if left != right and _spread(np.shape(a), np.shape(b)) == shape:
                     text = f"{left} * {form.format(a=right)}"
                     yield text, lambda a=a, b=b, run=run: a * run(b), 4.8 + extra
-    yield from _matrix_products(named, shape)
+    yield from matrix_products(named, shape)
 
 
-def _matrix_products(
+def matrix_products(
     named: list[Named], shape: tuple[int, ...]
 ) -> Iterator[tuple[str, Callable[..., Any], float]]:
     """Products of two matrices, each as it is or transposed, and of two vectors."""

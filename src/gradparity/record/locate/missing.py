@@ -1,0 +1,143 @@
+"""A statement left out: what it would have added to a gradient is found by its value.
+
+At the end of every block all small expressions are added up over its executions. One whose sum is
+what a returned gradient lacks is what was to be added, there and to that gradient's array.
+"""
+
+import ast
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from types import CodeType, FrameType
+from typing import Any
+
+import numpy as np
+
+from gradparity.record.frontend.hooks import Hooks, Patch
+from gradparity.record.frontend.source import Program, Slot, Statement
+from gradparity.record.graph import Array
+from gradparity.record.locate.atoms import Atom, atoms_of, is_value
+from gradparity.record.locate.edits import write
+from gradparity.record.locate.edits.products import matrix_products
+from gradparity.record.locate.probe import local_names
+from gradparity.record.locate.statements import StatementEdit
+
+CLOSE = 1e-7
+PRICE = 4.0
+MOST_TURNS = 300
+
+
+class Gatherer(Hooks):
+    """Adds up, over the executions of some slots, everything small that has a wanted shape.
+
+    Args:
+        program, files, patches, codes: of the run.
+        slots: where, by number.
+        shapes: of the gradients that lack something.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        files: frozenset[str],
+        patches: Mapping[int, Patch],
+        codes: Mapping[CodeType, CodeType],
+        slots: Sequence[int],
+        shapes: set[tuple[int, ...]],
+    ) -> None:
+        super().__init__(program, files, patches, codes)
+        self.shapes = shapes
+        self.sums: dict[tuple[int, str], Array] = {}
+        self.targets: dict[int, list[tuple[str, tuple[int, ...]]]] = {}
+        self._turns: dict[int, int] = defaultdict(int)
+        self._atoms: dict[int, list[Atom]] = {}
+        for number in slots:
+            if program.slots[number].code is not None and number not in patches:
+                self.keep[number] = False
+
+    def e(self, number: int) -> Any:
+        """Evaluate the slot, and then what could be added behind it."""
+        frame = sys._getframe(1)
+        if number in self.patches:
+            return self.patches[number].value(frame)
+        found = self.evaluated(number, frame)
+        self._turns[number] += 1
+        if self._turns[number] <= MOST_TURNS:
+            self._gather(self.program.slots[number], frame)
+        return found
+
+    def _gather(self, slot: Slot, frame: FrameType) -> None:
+        local = local_names(slot, frame)
+        names = {**frame.f_globals, **local}
+        if slot.number not in self._atoms:
+            self._atoms[slot.number] = atoms_of(slot.statement.scope, local, {})
+        values = []
+        for atom in self._atoms[slot.number]:
+            try:
+                value = eval(atom.code, names)
+            except Exception:
+                continue
+            if is_value(value) and np.asarray(value).dtype.kind == "f":
+                values.append((atom.text, value))
+        own = [(text, np.shape(v)) for text, v in values if np.shape(v) in self.shapes]
+        self.targets.setdefault(slot.number, own)
+        for text, value in self._small(values):
+            key = (slot.number, text)
+            self.sums[key] = self.sums.get(key, 0.0) + value
+
+    def _small(self, values: list[tuple[str, Any]]) -> Iterator[tuple[str, Array]]:
+        for text, value in values:
+            if np.shape(value) in self.shapes:
+                yield text, np.array(value)
+            for axis in range(np.ndim(value)):
+                if value.shape[:axis] + value.shape[axis + 1 :] in self.shapes:
+                    yield f"{text}.sum(axis={axis})", value.sum(axis=axis)
+        for shape in self.shapes:
+            for text, run, _ in matrix_products(values, shape):
+                yield text, run()
+
+
+def last_slots(program: Program, slots: frozenset[int]) -> list[int]:
+    """Of every block with one of these slots, the last one."""
+    blocks: dict[int, int] = {}
+    for tree in program.trees.values():
+        for node in ast.walk(tree):
+            for name in ("body", "orelse"):
+                block = getattr(node, name, None)
+                if not isinstance(block, list):
+                    continue
+                inside = {id(part) for part in block}
+                here = [n for n in slots if id(program.slots[n].statement.node) in inside]
+                kept = [n for n in here if program.slots[n].code is not None]
+                if kept:
+                    blocks[id(block)] = max(kept)
+    return sorted(set(blocks.values()))
+
+
+def additions(
+    gathered: Gatherer, lacking: Sequence[Array]
+) -> Iterator[tuple[Statement, StatementEdit]]:
+    """Statements that would add what gradients lack."""
+    for (number, text), total in gathered.sums.items():
+        statement = gathered.program.slots[number].statement
+        for lack in lacking:
+            size = float(np.abs(lack).max(initial=0.0))
+            if np.shape(total) != lack.shape or not size:
+                continue
+            if np.abs(total - lack).max() > CLOSE * size:
+                continue
+            for target, shape in gathered.targets.get(number, []):
+                if shape == lack.shape and target != text:
+                    yield statement, _addition(statement, target, text)
+
+
+def _addition(statement: Statement, target: str, text: str) -> StatementEdit:
+    place: Any = write.expression(target)
+    place.ctx = ast.Store()
+    new: ast.stmt = ast.AugAssign(place, ast.Add(), write.expression(text))
+    new = ast.fix_missing_locations(ast.copy_location(new, statement.node))
+    both = [statement.node, new]
+    if isinstance(statement.node, ast.Return):
+        both.reverse()
+    kind = ("missing", f"{target} += {text}")
+    return StatementEdit(statement, {statement.node: both}, kind, PRICE)
