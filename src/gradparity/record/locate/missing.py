@@ -47,7 +47,7 @@ class Gatherer(Hooks):
     ) -> None:
         super().__init__(program, files, patches, codes)
         self.shapes = shapes
-        self.sums: dict[tuple[int, str], Array] = {}
+        self.sums: dict[tuple[int, str, tuple[int, ...]], Array] = {}
         self.targets: dict[int, list[tuple[str, tuple[int, ...]]]] = {}
         self._turns: dict[int, int] = defaultdict(int)
         self._atoms: dict[int, list[Atom]] = {}
@@ -82,7 +82,7 @@ class Gatherer(Hooks):
         own = [(text, np.shape(v)) for text, v in values if np.shape(v) in self.shapes]
         self.targets.setdefault(slot.number, own)
         for text, value in self._small(values):
-            key = (slot.number, text)
+            key = (slot.number, text, np.shape(value))
             self.sums[key] = self.sums.get(key, 0.0) + value
 
     def _small(self, values: list[tuple[str, Any]]) -> Iterator[tuple[str, Array]]:
@@ -118,7 +118,7 @@ def additions(
     gathered: Gatherer, lacking: Sequence[Array]
 ) -> Iterator[tuple[Statement, StatementEdit]]:
     """Statements that would add what gradients lack."""
-    for (number, text), total in gathered.sums.items():
+    for (number, text, _), total in gathered.sums.items():
         statement = gathered.program.slots[number].statement
         for lack in lacking:
             size = float(np.abs(lack).max(initial=0.0))
