@@ -193,12 +193,12 @@ def test_numbers_beyond_reason(option, message):
 def test_what_it_was_called_with_is_told_and_recursion_is_short(tmp_path):
     path = tmp_path / "deep.py"
     path.write_text("def f(params, inputs, targets):\n    return f(params, inputs, targets)\n")
-    result = run_command("diagnose", f"{path}:f")
+    result = run_command("diagnose", f"{path}:f", "--kind", "model")
     assert result.returncode == 2
     assert "it was called with params {'W_f': (9, 20)" in result.stderr
     assert "inputs (1, 1)" in result.stderr
     assert len(result.stderr.splitlines()) < 15
-    github = run_command("diagnose", f"{path}:f", "--format", "github")
+    github = run_command("diagnose", f"{path}:f", "--kind", "model", "--format", "github")
     assert github.stdout.startswith("::error title=gradparity::it raised RecursionError")
 
 
@@ -208,7 +208,8 @@ def test_a_subject_does_not_outlive_a_killed_command(tmp_path):
         f"import os\ndef f(params, inputs, targets):\n    open({str(pid_file)!r}, 'w')"
         ".write(str(os.getpid()))\n    while True: pass\n"
     )
-    command = subprocess.Popen([sys.executable, "-m", "gradparity", "diagnose", f"{path}:f"])
+    words = ["diagnose", f"{path}:f", "--kind", "model"]
+    command = subprocess.Popen([sys.executable, "-m", "gradparity", *words])
     while not (pid_file.exists() and pid_file.read_text()):
         time.sleep(0.05)
     subject = int(pid_file.read_text())

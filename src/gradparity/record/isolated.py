@@ -4,6 +4,8 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import threading
+import time
 import traceback
 import warnings
 from collections.abc import Callable
@@ -66,6 +68,7 @@ def _answer(pipe: Connection, process: Any, timeout: float) -> Any:
 
 def _child(pipe: Connection, work: Callable[[], Any], files: Callable[[], frozenset[str]]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and ends this process
+    threading.Thread(target=_end_with_the_parent, args=(os.getppid(),), daemon=True).start()
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 1)
     os.dup2(sink, 2)
@@ -77,6 +80,13 @@ def _child(pipe: Connection, work: Callable[[], Any], files: Callable[[], frozen
         answer = ("raised", raised(error, files()))
     with contextlib.suppress(OSError):
         pipe.send(answer)
+
+
+def _end_with_the_parent(parent: int) -> None:
+    """What never returns must not outlive a parent that was killed."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def raised(error: BaseException, files: frozenset[str]) -> str:
