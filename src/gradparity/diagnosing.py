@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gradparity.diagnosis.findings import Diagnosis
+from gradparity.diagnosis.probes import KINDS
 from gradparity.diagnosis.run import diagnose as diagnose_returned
 from gradparity.layouts import Layout
 from gradparity.record.findings import Recording
@@ -45,7 +46,7 @@ def diagnose(
     Raises:
         InputError: the subject cannot be run, or not be recorded; the message says why.
     """
-    if layout is not None or kind is not None:
+    if layout is not None or kind is not None or _is_kind(arguments):
         first = arguments[0] if arguments else "model"
         return diagnose_returned(
             subject,
@@ -58,3 +59,7 @@ def diagnose(
     from gradparity.record.bring import recorded
 
     return recorded(subject, arguments, options, backward, exact=exact, seed=seed, timeout=timeout)
+
+
+def _is_kind(arguments: tuple[Any, ...]) -> bool:
+    return len(arguments) == 1 and isinstance(arguments[0], str) and arguments[0] in KINDS
