@@ -9,7 +9,8 @@ from gradparity.record.frontend.source import Statement
 from gradparity.record.graph import Array
 from gradparity.record.hidden import hidden_by
 from gradparity.record.locate.recognise import EXACT, PARTIAL, Table, fingerprints
-from gradparity.record.locate.search import Explanation, Search
+from gradparity.record.locate.repairs import Explanation
+from gradparity.record.locate.search import Search
 from gradparity.record.rules import Rules
 from gradparity.record.runs import Record, Runner
 from gradparity.record.subject.trees import Path
@@ -20,6 +21,7 @@ RTOL = 1e-6
 STEP = 1e-6  # of the difference that the recorded truth is held to
 DIFFERENCE = 1e-4  # how far from that it may be
 OTHER_SEED = 1009
+SURE = 4.0  # price of a repair up to which it is told although it is not all
 
 
 @dataclass
@@ -150,18 +152,18 @@ def _locate(
     if len(explanation.right) == len(found.true) and _confirmed(runner, search, explanation, rules):
         found.explanation = explanation
         return
-    kept = [t for t in explanation.trials if t.price <= search.sure]
-    found.explanation = search.evaluated(kept) if kept else None
+    kept = [t for t in explanation.trials if t.price <= SURE]
+    found.explanation = search.court.evaluated(kept) if kept else None
     found.suspects = search.suspects(kept)
 
 
 def _confirmed(runner: Runner, search: Search, explanation: Explanation, rules: Rules) -> bool:
     """Whether the changes put the gradients right on another set of random numbers."""
     other = Runner(runner.form, runner.seed + OTHER_SEED, runner.exact, runner.code)
-    other.sources = runner.sources
+    other.sources, other.base = runner.sources, runner.base
     record = other.recorded()
     truth = Truth.of(record.graph, record.seeds, rules)
-    version = search.version(explanation.trials)
+    version = search.court.version(explanation.trials)
     hooks = other.hooks(version.patches, version.codes)
     plain = other.plain(hooks)
     right = {p: truth.adjoints[record.parameters[p]] for p in other.sources.found}

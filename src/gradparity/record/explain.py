@@ -9,7 +9,7 @@ from gradparity.record.engine import Examination
 from gradparity.record.findings import Finding, Gradient, Recording
 from gradparity.record.frontend.source import Statement
 from gradparity.record.locate.probe import Trial
-from gradparity.record.locate.search import Repair
+from gradparity.record.locate.repairs import Repair
 from gradparity.record.runs import Runner
 from gradparity.record.subject.trees import Path
 from gradparity.record.words import cause_of, repair_of

@@ -75,6 +75,7 @@ class Runner:
         self.code = Code(*form.roots()) if code is None else code
         self.sources = Sources()
         self.step = 0.0
+        self.base: dict[int, Patch] = {}
 
     def fill(self, path: Path, values: Array) -> Array:
         """The values that stand for an array of the caller's."""
@@ -105,12 +106,14 @@ class Runner:
         codes: Mapping[CodeType, CodeType] | None = None,
     ) -> Hooks:
         """What lets values pass, with other expressions at some slots and other code."""
-        return Hooks(self.code.program, self.code.files, patches or {}, codes or {})
+        return Hooks(
+            self.code.program, self.code.files, {**self.base, **(patches or {})}, codes or {}
+        )
 
     def shifted(self, step: float) -> "Runner":
         """The same with all arrays moved a step along a random direction."""
         other = Runner(self.form, self.seed, self.exact, self.code)
-        other.sources, other.step = self.sources, step
+        other.sources, other.step, other.base = self.sources, step, self.base
         return other
 
     def argument_names(self) -> list[str]:
@@ -172,7 +175,7 @@ class Runner:
         hooks = Recorder(
             self.code.program,
             self.code.files,
-            patches or {},
+            {**self.base, **(patches or {})},
             codes or {},
             minted=minted,
             chains=chains,

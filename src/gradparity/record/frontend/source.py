@@ -72,6 +72,11 @@ class Slot:
     code: CodeType | None = None
     after: int | None = None
 
+    @property
+    def place(self) -> int:
+        """The slot whose numbers are its value: of an addend, what the assignment made."""
+        return self.number if self.after is None else self.after
+
 
 @dataclass
 class Program:

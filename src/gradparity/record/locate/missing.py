@@ -114,21 +114,18 @@ def last_slots(program: Program, slots: frozenset[int]) -> list[int]:
     return sorted(set(blocks.values()))
 
 
-def additions(
-    gathered: Gatherer, lacking: Sequence[Array]
-) -> Iterator[tuple[Statement, StatementEdit]]:
+def additions(gathered: Gatherer, lacking: Sequence[Array]) -> Iterator[StatementEdit]:
     """Statements that would add what gradients lack."""
-    for (number, text, _), total in gathered.sums.items():
-        statement = gathered.program.slots[number].statement
+    for (number, text, shape), total in gathered.sums.items():
         for lack in lacking:
             size = float(np.abs(lack).max(initial=0.0))
-            if np.shape(total) != lack.shape or not size:
+            fits = shape == lack.shape and size > 0
+            if not fits or np.abs(total - lack).max() > CLOSE * size:
                 continue
-            if np.abs(total - lack).max() > CLOSE * size:
-                continue
-            for target, shape in gathered.targets.get(number, []):
-                if shape == lack.shape and target != text:
-                    yield statement, _addition(statement, target, text)
+            statement = gathered.program.slots[number].statement
+            for target, there in gathered.targets.get(number, []):
+                if there == lack.shape and target != text:
+                    yield _addition(statement, target, text)
 
 
 def _addition(statement: Statement, target: str, text: str) -> StatementEdit:

@@ -15,7 +15,8 @@ from gradparity.record.truth import Truth
 
 CLOSE = 1e-7
 UNKNOWN, FORWARD, ZERO, SCALED, PARTIAL, EXACT = range(6)
-WORTH = {UNKNOWN: 0.0, FORWARD: 0.0, ZERO: 0.0, SCALED: 0.5, PARTIAL: 0.95, EXACT: 1.0}
+_WORTH = {UNKNOWN: 0.0, FORWARD: 0.0, ZERO: 0.0, SCALED: 0.5, PARTIAL: 0.95, EXACT: 1.0}
+WORTHS = np.array([_WORTH[state] for state in range(len(_WORTH))])
 MOST_SUMS = 400
 MOST_ALIKE = 12  # quantities of one key that a value is compared with
 

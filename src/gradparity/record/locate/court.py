@@ -1,0 +1,128 @@
+"""Judges repairs by running the subject with them."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gradparity.record.frontend.hooks import Hooks
+from gradparity.record.graph import Array
+from gradparity.record.locate.probe import Trial
+from gradparity.record.locate.recognise import EXACT, PARTIAL, WORTHS, Table, fingerprints
+from gradparity.record.locate.repairs import Explanation, Repair, Version, version_of
+from gradparity.record.runs import Plain, Runner
+from gradparity.record.subject.trees import Path
+
+RTOL = 1e-6
+LEADING = 2  # executions of a slot that count for themselves
+IMPOSSIBLE = -1e9
+
+
+class Watch(Hooks):
+    """Keeps the fingerprint of every value at a slot."""
+
+    def __init__(self, runner: Runner, version: Version, slots: frozenset[int]) -> None:
+        super().__init__(runner.code.program, runner.code.files, version.patches, version.codes)
+        self.slots = slots
+        self.keys: list[int] = []
+        self.prints: list[Array] = []
+
+    def s(self, number: int, value: Any) -> Any:
+        """Note a value."""
+        if number in self.slots:
+            for part in value if isinstance(value, tuple) else (value,):
+                self._note(number, part)
+        return value
+
+    def after(self, number: int, value: Any) -> None:
+        """Note what an assignment in place has made."""
+        if number in self.slots:
+            self._note(number, value)
+
+    def _note(self, number: int, value: Any) -> None:
+        array = isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.size
+        if array or isinstance(value, float | np.floating):
+            self.keys.append(number)
+            self.prints.append(fingerprints([np.asarray(value, dtype=np.float64)])[0])
+
+
+class Court:
+    """Runs the subject with repairs, and says what becomes right and what is recognised.
+
+    Args:
+        runner: of the subject.
+        right: the right gradients.
+        table: true quantities.
+        backward: slots of the backward pass.
+        loss: what the forward pass yields, and has to go on yielding.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        right: dict[Path, Array],
+        table: Table,
+        backward: frozenset[int],
+        loss: float,
+    ) -> None:
+        self.runner, self.right, self.table = runner, right, table
+        self.backward, self.loss = backward, loss
+        self.scale = max((float(np.abs(v).max(initial=0.0)) for v in right.values()), default=1.0)
+        self.pace = 0.01
+
+    def version(self, trials: Sequence[Repair]) -> Version:
+        """The subject with some repairs."""
+        return version_of(self.runner.code, trials, self.runner.base)
+
+    def evaluated(self, trials: Sequence[Repair]) -> Explanation:
+        """Run the subject with repairs, and see what has become right and known."""
+        start = time.perf_counter()
+        try:
+            watch = Watch(self.runner, self.version(trials), self.backward)
+            plain = self.runner.plain(watch)
+        except Exception:
+            return Explanation(list(trials), frozenset(), IMPOSSIBLE)
+        self.pace += 0.1 * (time.perf_counter() - start - self.pace)
+        if not self._same_loss(plain):
+            return Explanation(list(trials), frozenset(), IMPOSSIBLE)
+        score, own = self._scores(trials, watch)
+        return Explanation(list(trials), self._right(plain), score, own)
+
+    def right_with(self, trials: Sequence[Repair]) -> frozenset[Path]:
+        """Which gradients are right with some repairs."""
+        try:
+            version = self.version(trials)
+            plain = self.runner.plain(self.runner.hooks(version.patches, version.codes))
+        except Exception:
+            return frozenset()
+        return self._right(plain) if self._same_loss(plain) else frozenset()
+
+    def _right(self, plain: Plain) -> frozenset[Path]:
+        return frozenset(p for p, v in self.right.items() if self.equal(plain.gradients.get(p), v))
+
+    def _same_loss(self, plain: Plain) -> bool:
+        """Whether the forward pass is what it was: it is what the truth is the truth of."""
+        return abs(plain.loss - self.loss) <= 1e-9 * max(abs(self.loss), 1e-300)
+
+    def equal(self, got: Array | None, right: Array) -> bool:
+        """Whether a gradient is right."""
+        if got is None or got.shape != right.shape or not np.isfinite(got).all():
+            return False
+        size = float(np.abs(right).max(initial=0.0))
+        return bool(np.abs(got - right).max(initial=0.0) <= RTOL * max(size, 1e-6 * self.scale))
+
+    def _scores(self, trials: Sequence[Repair], watch: Watch) -> tuple[float, float]:
+        """How much is recognised, each slot's first values above all; and of the repaired ones."""
+        if not watch.prints:
+            return 0.0, 0.0
+        states, _, _ = self.table.states(np.array(watch.prints))
+        worth, keys = WORTHS[states], np.array(watch.keys)
+        score = 0.0
+        for number in np.unique(keys):
+            each = worth[keys == number]
+            score += 0.5 * float(each.mean()) + 0.5 * float(each[:LEADING].cumprod().mean())
+        known = np.isin(states, (EXACT, PARTIAL))
+        places = [t.slot.place for t in trials if isinstance(t, Trial)]
+        rows = [keys == place for place in places]
+        return score, sum(float(known[r].mean()) for r in rows if r.any())

@@ -1,0 +1,91 @@
+"""Repairs: changes of a subject, how they are put into a run, and what explains its gradients."""
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import CodeType
+
+from gradparity.record.frontend.code import Code
+from gradparity.record.frontend.hooks import Patch
+from gradparity.record.frontend.source import with_calls_hooked
+from gradparity.record.locate.probe import Trial
+from gradparity.record.locate.statements import StatementEdit
+from gradparity.record.subject.trees import Path
+
+Repair = Trial | StatementEdit
+PER_WORTH = 2.0  # nats that one more known statement is worth
+LEAF_WORTH = 3.0  # statements that one more right gradient is worth
+MOVES = 0.5  # what a change costs more at a statement that only hands a value on
+
+
+@dataclass(frozen=True)
+class Version:
+    """How the subject runs with some repairs.
+
+    Attributes:
+        patches, codes: as hooks take them.
+    """
+
+    patches: Mapping[int, Patch] = field(default_factory=dict)
+    codes: Mapping[CodeType, CodeType] = field(default_factory=dict)
+
+
+@dataclass
+class Explanation:
+    """Repairs that put the gradients right, or some of them.
+
+    Attributes:
+        trials: the repairs.
+        right: parameters whose gradients they make right.
+        score: how much of the backward pass is recognised under them.
+        own: of how many of the repaired statements the own values are known then.
+    """
+
+    trials: list[Repair] = field(default_factory=list)
+    right: frozenset[Path] = frozenset()
+    score: float = 0.0
+    own: float = 0.0
+
+    @property
+    def price(self) -> float:
+        """Of all repairs together; what only hands a value on is the less likely culprit."""
+        return sum(t.price + (MOVES if _only_moves(t) else 0.0) for t in self.trials)
+
+    @property
+    def total(self) -> float:
+        """The smaller, the better."""
+        return self.price - PER_WORTH * (self.score + LEAF_WORTH * len(self.right)) - self.own
+
+
+def _only_moves(repair: Repair) -> bool:
+    names = (ast.Name, ast.Attribute, ast.Subscript)
+    return isinstance(repair, Trial) and isinstance(repair.root, names)
+
+
+def version_of(code: Code, trials: Sequence[Repair], base: Mapping[int, Patch]) -> Version:
+    """The subject with some repairs.
+
+    Args:
+        code: the subject's.
+        trials: the repairs.
+        base: patches that every run has.
+    """
+    patches = {**base, **{t.slot.number: patch_of(t) for t in trials if isinstance(t, Trial)}}
+    edits: dict[ast.stmt, list[ast.stmt]] = {}
+    for t in trials:
+        if isinstance(t, StatementEdit):
+            edits |= t.replaced
+    return Version(patches, code.edited(edits) if edits else {})
+
+
+def patch_of(trial: Trial) -> Patch:
+    """A change as hooks take it."""
+    slot = trial.slot
+    file = slot.statement.file
+    code = with_calls_hooked(trial.expression(), file)
+    if slot.after is None:
+        return Patch(code)
+    node = slot.statement.node
+    assert isinstance(node, ast.AugAssign)
+    assert isinstance(trial.root, ast.BinOp)
+    return Patch(code, with_calls_hooked(trial.root.left, file), type(node.op).__name__)

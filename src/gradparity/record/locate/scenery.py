@@ -1,0 +1,92 @@
+"""What is known of one version of a subject: its record, and which of its values are true."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradparity.record.frontend.hooks import Seen
+from gradparity.record.graph import Array
+from gradparity.record.locate.flow import depths, nearest, parents_of, recurrent
+from gradparity.record.locate.recognise import (
+    EXACT,
+    FORWARD,
+    PARTIAL,
+    SCALED,
+    UNKNOWN,
+    Table,
+    fingerprints,
+)
+from gradparity.record.locate.response import Response
+from gradparity.record.runs import Record
+from gradparity.record.truth import Truth
+
+
+@dataclass
+class Scenery:
+    """A record with the states of its values.
+
+    Attributes:
+        record, truth, response: of this version.
+        seen: by (slot, turn).
+        counts: executions of each slot.
+        states: of each value seen.
+        first: by slot, the first execution whose value is not known.
+        parents: of each value, those it was computed from.
+        depth: how far each is from the first unknown ones.
+        recurrent: slots that depend on their own values, one execution before.
+    """
+
+    record: Record
+    truth: Truth
+    response: Response
+    seen: dict[tuple[int, int], Seen]
+    counts: dict[int, int]
+    states: Array
+    first: dict[int, int]
+    parents: list[set[int]]
+    depth: Array
+    recurrent: set[int]
+
+    @classmethod
+    def of(
+        cls,
+        record: Record,
+        truth: Truth,
+        response: Response,
+        table: Table,
+        backward: frozenset[int],
+    ) -> "Scenery":
+        """Look at a record."""
+        values = [record.graph.values(s.provenance) for s in record.seen]
+        states, _, _ = table.states(fingerprints(values))
+        seen = {(s.slot, s.turn): s for s in record.seen}
+        counts: dict[int, int] = defaultdict(int)
+        first: dict[int, int] = {}
+        for s, state in zip(record.seen, states, strict=True):
+            counts[s.slot] = max(counts[s.slot], s.turn + 1)
+            if state not in (EXACT, PARTIAL):
+                first.setdefault(s.slot, s.turn)
+        parents = parents_of(record.graph, truth, record.seen)
+        mine = np.array([s.slot in backward for s in record.seen], dtype=bool)
+        bad = mine & np.isin(states, (UNKNOWN, SCALED, FORWARD))
+        depth, again = depths(parents, bad), recurrent(record.seen, parents)
+        return cls(
+            record, truth, response, seen, counts, states, first, parents, depth, again
+        )  # fmt: skip
+
+    def near(self, most: int) -> dict[int, set[int]]:
+        """By slot, executions near the first unknown values."""
+        doubtful = self.states == PARTIAL
+        return nearest(self.depth, doubtful, self.record.seen, self.parents, most)
+
+    def acts(self, place: int) -> bool:
+        """Whether any gradient depends on the values at a slot."""
+        along = self.response.along
+        turns = range(self.counts.get(place, 0))
+        return any((place, t) in along and along[place, t].any() for t in turns)
+
+    def known(self, place: int, turn: int) -> bool:
+        """Whether a value is a true quantity."""
+        first = self.first.get(place)
+        return first is None or turn < first
