@@ -1,11 +1,13 @@
 """From a subject to a verdict, and from a wrong one to the lines that make it so."""
 
+import ast
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from gradparity.record.frontend.session import RecordError
-from gradparity.record.frontend.source import Statement
+from gradparity.record.frontend.source import Slot, Statement
 from gradparity.record.graph import Array
 from gradparity.record.hidden import hidden_by
 from gradparity.record.locate.recognise import EXACT, PARTIAL, Table, fingerprints
@@ -197,7 +199,25 @@ def backward_slots(runner: Runner, record: Record, truth: Truth) -> set[int]:
             found.add(s.slot)
             statements.add(slots[s.slot].statement.number)
     found |= {s.slot for s in record.seen if slots[s.slot].statement.number in statements}
+    found |= _constants(found, slots, {s.slot for s in record.seen})
     return found | {s.number for s in slots if s.after in found}
+
+
+def _constants(found: set[int], slots: Sequence[Slot], seen: set[int]) -> set[int]:
+    """Slots behind the first of these in the same function whose values are plain numbers."""
+    first: dict[int, int] = {}
+    for number in sorted(found, reverse=True):
+        if slots[number].statement.scope is not None:
+            first[id(slots[number].statement.scope)] = number
+    values = ("value", "element", "argument", "return")
+    return {
+        s.number
+        for s in slots
+        if s.number not in seen
+        and s.kind in values
+        and s.number > first.get(id(s.statement.scope), len(slots))
+        and not isinstance(s.expression, ast.Constant)
+    }
 
 
 def _hold(found: Examination, runner: Runner, record: Record, truth: Truth) -> None:

@@ -1,6 +1,7 @@
 """From what was found out to what is said: findings, with their lines and repairs."""
 
 import os
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,7 +28,7 @@ def recording_of(found: Examination, runner: Runner) -> Recording:
             tuple(found.hidden),
         )  # fmt: skip
     repairs = found.explanation.trials if found.explanation else []
-    findings = [_finding(repair, runner) for repair in _in_order(repairs)]
+    findings = [_finding(together, runner) for together in _by_statement(repairs)]
     if found.suspects:
         findings.append(_unknown(found.suspects, runner))
     return Recording(
@@ -36,8 +37,12 @@ def recording_of(found: Examination, runner: Runner) -> Recording:
     )  # fmt: skip
 
 
-def _in_order(repairs: Sequence[Repair]) -> list[Repair]:
-    return sorted(repairs, key=lambda r: (r.statement.file, r.statement.line))
+def _by_statement(repairs: Sequence[Repair]) -> list[list[Repair]]:
+    """Repairs in the order of the source, those of one statement together."""
+    found: dict[int, list[Repair]] = defaultdict(list)
+    for repair in sorted(repairs, key=lambda r: (r.statement.file, r.statement.line)):
+        found[repair.statement.number].append(repair)
+    return list(found.values())
 
 
 def _gradient(path: Path, found: Examination, runner: Runner) -> Gradient:
@@ -57,18 +62,19 @@ def _gradient(path: Path, found: Examination, runner: Runner) -> Gradient:
     return Gradient(name, where, error, path in found.right, problem)
 
 
-def _finding(repair: Repair, runner: Runner) -> Finding:
-    statement = repair.statement
+def _finding(repairs: Sequence[Repair], runner: Runner) -> Finding:
+    first = repairs[0]
+    statement = first.statement
     line = statement.line
-    if isinstance(repair, Trial):
-        line = getattr(repair.targets[0], "lineno", line)
+    if isinstance(first, Trial):
+        line = getattr(first.targets[0], "lineno", line)
         line = line if line in statement.lines else statement.line
     return Finding(
         shown_path(statement.file),
         line,
         runner.code.program.line(statement.file, line).strip(),
-        cause_of(repair),
-        repair_of(repair),
+        "; ".join(dict.fromkeys(cause_of(r) for r in repairs)),
+        repair_of(repairs),
     )
 
 

@@ -1,6 +1,7 @@
 """What a repair says was wrong, in words and in the subject's own names."""
 
 import ast
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradparity.record.locate.probe import Trial
@@ -60,25 +61,39 @@ def _of_statement(edit: StatementEdit) -> str:
         "place": "it writes to the wrong place",
         "names": "two names stand in each other's place",
         "target": "what is unpacked goes to the wrong names",
+        "arguments": "two arguments stand in each other's place",
         "value": "two values stand in each other's place",
         "operator": "the operator is the wrong one",
     }
     return named[str(edit.kind[0])]
 
 
-def repair_of(repair: Trial | StatementEdit) -> str:
-    """The statement as it should be."""
-    if isinstance(repair, StatementEdit):
-        new = repair.replaced[repair.statement.node]
+def repair_of(repairs: Sequence[Trial | StatementEdit]) -> str:
+    """A statement as it should be, with all that is to be changed in it."""
+    first = repairs[0]
+    if isinstance(first, StatementEdit):
+        new = first.replaced[first.statement.node]
         return "; ".join(ast.unparse(part) for part in new if not isinstance(part, ast.Pass))
-    return ast.unparse(repaired_statement(repair))
+    return _head(repaired_statement([r for r in repairs if isinstance(r, Trial)]))
 
 
-def repaired_statement(trial: Trial) -> ast.stmt:
-    """A trial's statement with the change in it."""
-    node: Any = trial.statement.node
-    if trial.slot.after is None:
-        return _with_expression(node, trial)
+def _head(node: Any) -> str:
+    """A statement's text; of a loop or a condition the line that it begins with."""
+    if isinstance(getattr(node, "body", None), list):
+        return ast.unparse(node).split("\n")[0]
+    return ast.unparse(node)
+
+
+def repaired_statement(trials: Sequence[Trial]) -> ast.stmt:
+    """The statement of some trials with their changes in it."""
+    node: Any = trials[0].statement.node
+    for trial in trials:
+        if trial.slot.after is not None:
+            return _in_place(node, trial)
+    return _with_expressions(node, {id(t.root): t.expression() for t in trials})
+
+
+def _in_place(node: ast.AugAssign, trial: Trial) -> ast.stmt:
     whole: Any = trial.expression()
     same = isinstance(whole, ast.BinOp) and ast.dump(whole.left) == ast.dump(trial.root.left)  # type: ignore[attr-defined]
     if same:
@@ -86,10 +101,10 @@ def repaired_statement(trial: Trial) -> ast.stmt:
     return _placed(ast.Assign([node.target], whole), node)
 
 
-def _with_expression(node: ast.stmt, trial: Trial) -> ast.stmt:
+def _with_expressions(node: ast.stmt, new: Mapping[int, ast.expr]) -> ast.stmt:
     def copied(value: Any) -> Any:
-        if value is trial.root:
-            return trial.expression()
+        if id(value) in new:
+            return new[id(value)]
         if isinstance(value, ast.AST):
             parts = {name: copied(v) for name, v in ast.iter_fields(value)}
             return ast.copy_location(type(value)(**parts), value)

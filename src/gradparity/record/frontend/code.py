@@ -68,7 +68,7 @@ class Code:
         for file, tree in self.program.trees.items():
             for part in tree.body:
                 if any(node in edits for node in ast.walk(part)):
-                    new = ast.Module([_with_statements(part, edits)], [])
+                    new = ast.Module([_with_statements(_narrowed(part, edits), edits)], [])
                     code = compile(self.program.again(file, new), file, "exec", dont_inherit=True)
                     known = {(c.co_qualname, c.co_firstlineno): c for c in self._codes}
                     for inner in functions_in(code):
@@ -103,6 +103,15 @@ class Code:
             for f in gc.get_objects()
             if type(f) is FunctionType and f.__code__.co_filename in self.files
         ]
+
+
+def _narrowed(part: ast.stmt, edits: Mapping[ast.stmt, Any]) -> ast.stmt:
+    """A class with those of its parts alone in which something is edited."""
+    if not isinstance(part, ast.ClassDef):
+        return part
+    kept = [p for p in part.body if any(node in edits for node in ast.walk(p))]
+    narrow = ast.ClassDef(part.name, [], [], [_narrowed(p, edits) for p in kept], [])
+    return ast.copy_location(narrow, part)
 
 
 def _with_statements(node: Any, edits: Mapping[ast.stmt, Sequence[ast.stmt]]) -> Any:

@@ -258,7 +258,8 @@ class _Rewriter(ast.NodeTransformer):
     def _hooked(self, slot: Slot | None, node: ast.expr) -> ast.expr:
         if slot is None:
             return node
-        slot.code = _compiled(node, self.file)
+        if self.originals:
+            slot.code = _compiled(node, self.file)
         number = ast.Constant(slot.number)
         seen = _hook("s", number, node)
         if slot.code is None:
@@ -270,7 +271,7 @@ class _Rewriter(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if isinstance(node.func, ast.Name) and node.func.id in LEFT_ALONE:
             return node
-        if self.statement is not None and self.scopes and not _of_a_library(node.func):
+        if self.statement is not None and self.scopes and not is_of_library(node.func):
             node.args = [self._argument(a) for a in node.args]
             for keyword in node.keywords:
                 keyword.value = self._argument(keyword.value)
@@ -291,7 +292,7 @@ class _Rewriter(ast.NodeTransformer):
 _NOWHERE = Statement(-1, "", ast.Pass(), "", None)
 
 
-def _of_a_library(function: ast.expr) -> bool:
+def is_of_library(function: ast.expr) -> bool:
     """Whether a call is, to all appearance, NumPy's or of an array's method."""
     if isinstance(function, ast.Name):
         return hasattr(builtins, function.id)

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import CodeType
 from typing import Any
 
@@ -31,11 +32,15 @@ class Atom:
     node: ast.expr
     code: CodeType
 
-    @classmethod
-    def of(cls, text: str) -> "Atom":
-        """From its text."""
-        node = ast.parse(text, mode="eval")
-        return cls(text, node.body, compile(node, "<atom>", "eval"))
+    @staticmethod
+    @lru_cache(maxsize=20_000)
+    def of(text: str) -> "Atom | None":
+        """From its text; None where that is no expression."""
+        try:
+            node = ast.parse(text, mode="eval")
+            return Atom(text, node.body, compile(node, "<atom>", "eval"))
+        except (SyntaxError, ValueError):
+            return None
 
 
 def is_value(value: Any) -> bool:
@@ -54,7 +59,7 @@ def atoms_of(scope: Scope | None, names: Mapping[str, Any], given: Mapping[str, 
         given: names of the file that hold arrays.
     """
     texts: dict[str, None] = {}
-    written = list(_written(scope)) if scope is not None else []
+    written = _written(scope) if scope is not None else ()
     counters = _counters(scope, names)
     for name, value in names.items():
         if name.isidentifier() and is_value(value):
@@ -77,8 +82,10 @@ def atoms_of(scope: Scope | None, names: Mapping[str, Any], given: Mapping[str, 
                 texts[f"{name}[{index}]"] = None
     found = []
     for text in texts:
+        atom = Atom.of(text)
+        if atom is None:
+            continue
         try:
-            atom = Atom.of(text)
             value = eval(atom.code, {**given, **names})
         except Exception:
             continue
@@ -87,8 +94,13 @@ def atoms_of(scope: Scope | None, names: Mapping[str, Any], given: Mapping[str, 
     return found[:MOST]
 
 
-def _written(scope: Scope) -> Iterator[str]:
+@lru_cache(maxsize=200)
+def _written(scope: Scope) -> tuple[str, ...]:
     """Names, attributes and subscripts that the function's text has."""
+    return tuple(_read(scope))
+
+
+def _read(scope: Scope) -> Iterator[str]:
     for node in ast.walk(scope):
         if isinstance(node, ast.Attribute | ast.Subscript) and not _calls(node):
             if isinstance(node, ast.Attribute) and node.attr in (
@@ -102,6 +114,7 @@ def _written(scope: Scope) -> Iterator[str]:
             yield ast.unparse(node)
 
 
+@lru_cache(maxsize=200)
 def _indices(scope: Scope | None) -> list[str]:
     """What the function's text has in brackets, and a slice's other half."""
     found: dict[str, None] = {}
@@ -124,18 +137,23 @@ def _counters(scope: Scope | None, names: Mapping[str, Any]) -> list[str]:
     """Integer names that the function's text uses in brackets."""
     if scope is None:
         return []
-    used = {
-        inner.id
-        for node in ast.walk(scope)
-        if isinstance(node, ast.Subscript)
-        for inner in ast.walk(node.slice)
-        if isinstance(inner, ast.Name)
-    }
+    used = _in_brackets(scope)
     return [
         n
         for n in used
         if isinstance(names.get(n), int | np.integer) and not isinstance(names[n], bool)
     ]
+
+
+@lru_cache(maxsize=200)
+def _in_brackets(scope: Scope) -> frozenset[str]:
+    return frozenset(
+        inner.id
+        for node in ast.walk(scope)
+        if isinstance(node, ast.Subscript)
+        for inner in ast.walk(node.slice)
+        if isinstance(inner, ast.Name)
+    )
 
 
 def _inside(text: str, value: Any, counters: list[str], depth: int) -> Iterator[str]:

@@ -53,17 +53,18 @@ def parents_of(graph: Graph, truth: Truth, seen: Sequence[Seen]) -> list[set[int
     return found
 
 
-def depths(parents: Sequence[set[int]], bad: Array) -> Array:
+def depths(parents: Sequence[set[int]], bad: Array, helping: Array) -> Array:
     """How far each unknown value is from the first unknown ones; `FAR` for what is known.
 
     Args:
         parents: of each value.
         bad: `(values,)` bool: which are unknown.
+        helping: `(values,)` bool: whose being unknown says nothing, such as local derivatives.
     """
     found = np.full(len(parents), FAR)
     for number, before in enumerate(parents):
         if bad[number]:
-            above = [found[p] for p in before if bad[p]]
+            above = [found[p] for p in before if bad[p] and not helping[p]]
             found[number] = 0 if not above else 1 + min(above)
     return found
 

@@ -3,10 +3,10 @@
 import ast
 import inspect
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
@@ -16,12 +16,12 @@ from gradparity.record.frontend.hooks import Hooks, Patch
 from gradparity.record.frontend.source import Program, Slot, Statement
 from gradparity.record.graph import Array
 from gradparity.record.locate.atoms import Atom, atoms_of, is_value
-from gradparity.record.locate.edits import Scene, changes, deep, everywhere
+from gradparity.record.locate.edits import Scene, tried
 from gradparity.record.locate.edits.change import Change
 from gradparity.record.locate.edits.write import edited
 from gradparity.record.locate.expressions import Part, Reader
 from gradparity.record.locate.purity import Purity
-
+from gradparity.record.locate.recognise import Table
 
 @dataclass(eq=False)
 class Trial:
@@ -71,7 +71,9 @@ class Prober(Hooks):
         turns: by slot, the executions at which its expression is changed.
         pure: which functions can be called again.
         patches, codes: of the run.
-        deep: whether missing products are tried, instead of small changes.
+        until: the time, of `time.monotonic`, after which nothing more is tried.
+        kind: which changes are tried: "slips", what is "missing", both as "small", or "deep".
+        table: true quantities.
     """
 
     def __init__(
@@ -82,15 +84,19 @@ class Prober(Hooks):
         pure: Purity,
         patches: Mapping[int, Patch],
         codes: Mapping[CodeType, CodeType],
-        deep: bool = False,
+        until: float,
+        kind: str,
+        table: Table,
     ) -> None:
         super().__init__(program, files, patches, codes)
-        self.wanted, self.pure, self.deep = turns, pure, deep
+        self.wanted, self.pure, self.until, self.kind = turns, pure, until, kind
+        self.table = table
         self.trials: dict[int, dict[tuple, Trial]] = defaultdict(dict)
         self.now: dict[tuple[int, int], Array] = {}
         self._turns: dict[int, int] = defaultdict(int)
         self._atoms: dict[int, list[Atom]] = {}
         self._busy = False
+        self.failures = 0
         for number in turns:
             if program.slots[number].code is not None and number not in patches:
                 self.keep[number] = False
@@ -103,7 +109,7 @@ class Prober(Hooks):
         if not self._busy:
             turn = self._turns[number]
             self._turns[number] += 1
-            if turn in self.wanted[number]:
+            if turn in self.wanted[number] and time.monotonic() < self.until:
                 self._busy = True
                 try:
                     self._try(self.program.slots[number], turn, frame)
@@ -124,12 +130,12 @@ class Prober(Hooks):
         base = np.asarray(root.value, dtype=np.float64)
         self.now[slot.number, turn] = base
         scene = self._scene(slot, frame, names, local, reader)
-        tried = (
-            deep(root, scene) if self.deep else chain(changes(root, scene), everywhere(root, scene))
-        )
-        for parts, change in tried:
-            key = (*(id(p.node) for p in parts), *change.key)
-            self._note(slot, root, parts, change, key, turn, base)
+        try:
+            for parts, change in tried(self.kind, root, scene):
+                key = (*(id(p.node) for p in parts), *change.key)
+                self._note(slot, root, parts, change, key, turn, base)
+        except Exception:  # a stranger's objects may raise anything when they are looked at
+            self.failures += 1
 
     def _note(
         self, slot: Slot, root: Part, parts: tuple[Part, ...], change: Change, key: tuple,
@@ -169,7 +175,10 @@ class Prober(Hooks):
             if isinstance(v, int | np.integer) and not isinstance(v, bool) and k.isidentifier()
         }
         sizes = _sizes(counts, local)
-        return Scene(reader, atoms, sizes, self._functions(frame), slices, counts)
+        return Scene(
+            reader, atoms, sizes, self._functions(frame), slices, counts, slot.after is not None,
+            self.table.of_shape,
+        )  # fmt: skip
 
     def _functions(self, frame: FrameType) -> dict[str, Callable]:
         """Functions of one array that the file has."""

@@ -18,6 +18,7 @@ UNKNOWN, FORWARD, ZERO, SCALED, PARTIAL, EXACT = range(6)
 _WORTH = {UNKNOWN: 0.0, FORWARD: 0.0, ZERO: 0.0, SCALED: 0.5, PARTIAL: 0.95, EXACT: 1.0}
 WORTHS = np.array([_WORTH[state] for state in range(len(_WORTH))])
 MOST_SUMS = 400
+MOST_SHAPED = 3000
 MOST_ALIKE = 12  # quantities of one key that a value is compared with
 
 
@@ -65,7 +66,8 @@ class Table:
 
     def __init__(self, truth: Truth, named: Sequence[Provenance]) -> None:
         self.quantities: list[Quantity] = []
-        values: list[Array] = []
+        self.values = values = list[Array]()
+        self._shaped: dict[tuple[int, ...], Array] = {}
 
         def add(kind: str, places: Provenance, value: Array, node: int = -1) -> None:
             if value.size and value.any() and np.isfinite(value).all():
@@ -94,6 +96,14 @@ class Table:
             places = np.arange(node.start, node.stop).reshape(node.shape)
             add("forward", places, graph.values(places))
         self._index(fingerprints(values))
+
+    def of_shape(self, shape: tuple[int, ...]) -> Array:
+        """`(many, *shape)` all gradients of a shape, at most as many as are worth trying."""
+        if shape not in self._shaped:
+            kinds = zip(self.values, self.quantities, strict=True)
+            found = [v for v, q in kinds if v.shape == shape and q.kind != "forward"]
+            self._shaped[shape] = np.array(found[:MOST_SHAPED]).reshape(-1, *shape)
+        return self._shaped[shape]
 
     @staticmethod
     def _sums(uses: Sequence, add) -> None:  # type: ignore[no-untyped-def]

@@ -1,5 +1,6 @@
 """How the returned gradients change with every value of the backward pass."""
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,15 +22,24 @@ class Response:
     Attributes:
         along: by (slot, turn) `(directions, entries)`; those behind the judged ones are of
             gradients of another shape.
-        rows: for each parameter which directions are its gradient's.
+        owners: for each direction whose gradient it is of.
         wanted: `(judged,)` what the returned gradients lack along them.
         scale: `(judged,)` what counts as nothing there.
     """
 
     along: dict[tuple[int, int], Array] = field(default_factory=dict)
-    rows: dict[Path, slice] = field(default_factory=dict)
+    owners: list[Path] = field(default_factory=list)
     wanted: Array = field(default_factory=lambda: np.zeros(0))
     scale: Array = field(default_factory=lambda: np.zeros(0))
+
+    def reached(self) -> dict[int, frozenset[Path]]:
+        """By slot the parameters whose gradients depend on its values."""
+        owners = np.array([*map(hash, self.owners)])
+        known = dict(zip(owners.tolist(), self.owners, strict=True))
+        found: dict[int, set[int]] = defaultdict(set)
+        for (slot, _), along in self.along.items():
+            found[slot].update(np.unique(owners[along.any(1)]).tolist())
+        return {slot: frozenset(known[h] for h in hashes) for slot, hashes in found.items()}
 
     @property
     def judged(self) -> int:
@@ -55,27 +65,27 @@ def respond(
     wanted: list[float] = []
     scale: list[float] = []
     found = Response()
-    others: list[Provenance] = []
+    others: list[tuple[Path, Provenance]] = []
     for path, truly in right.items():
         places = record.gradients[path]
         got = graph.values(places)
         if got.shape != truly.shape:
-            others.append(places)
+            others.append((path, places))
             continue
-        first = len(wanted)
         for _ in range(min(EACH, truly.size)):
             direction = rng.normal(size=truly.shape)
             seed = np.zeros(graph.size)
             np.add.at(seed, places.ravel(), direction.ravel())
             seeds.append(seed)
+            found.owners.append(path)
             wanted.append(float((direction * (truly - got)).sum()))
             scale.append(float(np.abs(direction * truly).sum() + np.abs(direction * got).sum()))
-        found.rows[path] = slice(first, len(wanted))
     found.wanted, found.scale = np.array(wanted), np.array(scale)
-    for places in others:  # of another shape: what they depend on is asked all the same
+    for path, places in others:  # of another shape: what they depend on is asked all the same
         seed = np.zeros(graph.size)
         np.add.at(seed, places.ravel(), rng.normal(size=places.size))
         seeds.append(seed)
+        found.owners.append(path)
     pool = pulled_back(graph, np.array(seeds), rules, ~truth.forward)
     for seen in record.seen:
         if seen.slot in slots and seen.part == 0:

@@ -1,11 +1,13 @@
 """What is known of one version of a subject: its record, and which of its values are true."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from gradparity.record.frontend.hooks import Seen
+from gradparity.record.frontend.source import Slot
 from gradparity.record.graph import Array
 from gradparity.record.locate.flow import depths, nearest, parents_of, recurrent
 from gradparity.record.locate.recognise import (
@@ -19,7 +21,10 @@ from gradparity.record.locate.recognise import (
 )
 from gradparity.record.locate.response import Response
 from gradparity.record.runs import Record
+from gradparity.record.subject.trees import Path
 from gradparity.record.truth import Truth
+
+SHORT = 3  # statements of a function that helps
 
 
 @dataclass
@@ -35,6 +40,7 @@ class Scenery:
         parents: of each value, those it was computed from.
         depth: how far each is from the first unknown ones.
         recurrent: slots that depend on their own values, one execution before.
+        reached: by slot, parameters whose gradients depend on its values.
     """
 
     record: Record
@@ -47,6 +53,7 @@ class Scenery:
     parents: list[set[int]]
     depth: Array
     recurrent: set[int]
+    reached: dict[int, frozenset[Path]]
 
     @classmethod
     def of(
@@ -56,6 +63,7 @@ class Scenery:
         response: Response,
         table: Table,
         backward: frozenset[int],
+        slots: Sequence[Slot],
     ) -> "Scenery":
         """Look at a record."""
         values = [record.graph.values(s.provenance) for s in record.seen]
@@ -70,9 +78,11 @@ class Scenery:
         parents = parents_of(record.graph, truth, record.seen)
         mine = np.array([s.slot in backward for s in record.seen], dtype=bool)
         bad = mine & np.isin(states, (UNKNOWN, SCALED, FORWARD))
-        depth, again = depths(parents, bad), recurrent(record.seen, parents)
+        depth = depths(parents, bad, _helping(record.seen, states, slots))
+        again = recurrent(record.seen, parents)
         return cls(
-            record, truth, response, seen, counts, states, first, parents, depth, again
+            record, truth, response, seen, counts, states, first, parents, depth, again,
+            response.reached(),
         )  # fmt: skip
 
     def near(self, most: int) -> dict[int, set[int]]:
@@ -82,11 +92,31 @@ class Scenery:
 
     def acts(self, place: int) -> bool:
         """Whether any gradient depends on the values at a slot."""
-        along = self.response.along
-        turns = range(self.counts.get(place, 0))
-        return any((place, t) in along and along[place, t].any() for t in turns)
+        return bool(self.reached.get(place))
+
+    def misfit(self, place: int, wrong: frozenset[Path]) -> int:
+        """How many gradients are wrong that a slot has no part in, or right although it has."""
+        return len(self.reached.get(place, frozenset()) ^ wrong)
 
     def known(self, place: int, turn: int) -> bool:
         """Whether a value is a true quantity."""
         first = self.first.get(place)
         return first is None or turn < first
+
+
+def _helping(seen: Sequence[Seen], states: Array, slots: Sequence[Slot]) -> Array:
+    """Which values stand in a short function that holds no gradient, `dtanh(y)`, or enter one."""
+    scopes: dict[int, set[int]] = defaultdict(set)
+    carrying = set()
+    for s, state in zip(seen, states, strict=True):
+        statement = slots[s.slot].statement
+        scopes[id(statement.scope)].add(statement.number)
+        if state in (EXACT, PARTIAL, SCALED):
+            carrying.add(id(statement.scope))
+    short = {n for n, inside in scopes.items() if len(inside) <= SHORT} - carrying
+    entering = [
+        state == FORWARD and slots[s.slot].kind == "argument"
+        for s, state in zip(seen, states, strict=True)
+    ]
+    inside = [id(slots[s.slot].statement.scope) in short for s in seen]
+    return np.array(entering, dtype=bool) | np.array(inside, dtype=bool)

@@ -1,7 +1,7 @@
 """From wrong gradients to the statements that are wrong, and what should stand there."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -28,9 +28,12 @@ MOST_REPAIRS = 12
 ALL_TURNS = 3  # executions up to which a slot's changes are tried at each
 SECONDS = 20.0  # for the whole search
 STATEMENT_SECONDS = 2.5
-RUN_SECONDS = 2.5  # for running the most promising changes of a stage
+RUN_SECONDS = 1.5  # for running the most promising changes of a stage
 FEWEST, MOST = 16, 160  # changes of a stage that are run
-LIKELY = 4.2  # price of a change that ends the search
+CHEAP = 2.0  # price of a change that solves at which nothing else is looked at
+QUITE, LIKELY, ANY = 3.6, 4.2, 8.0  # prices of a change that ends the search, early to late
+FEW = 8  # slots of which exactly the wrong gradients depend, up to which all are looked at closely
+FITTING = 1.0  # how much more it may cost where exactly the wrong gradients depend on it
 BETTER = 0.5  # by how much a repair has to improve on not having it
 MOST_SUSPECTS = 12
 
@@ -87,7 +90,8 @@ class Search:
 
     def _scenery(self, record: Record, truth: Truth) -> Scenery:
         response = respond(record, truth, self.right, self.rules, set(self.backward))
-        return Scenery.of(record, truth, response, self.table, self.backward)
+        slots = self.runner.code.program.slots
+        return Scenery.of(record, truth, response, self.table, self.backward, slots)
 
     def _pruned(self, found: Explanation) -> Explanation:
         """Without repairs that a later one has made needless."""
@@ -101,10 +105,15 @@ class Search:
     def _step(self, now: Explanation, scenery: Scenery) -> Explanation | None:
         """One more repair, or several that do not depend on each other."""
         better: list[Explanation] = []
-        for candidates in self._candidates(now, scenery):
-            better += [e for e in candidates if e.total < now.total - BETTER]
+        for enough, candidates in self._candidates(now, scenery):
+            for found in candidates:
+                if found.total < now.total - BETTER:
+                    better.append(found)
+                    cheap = found.price - now.price <= CHEAP and not _spoils(found, scenery)
+                    if cheap and len(found.right) == len(self.right):
+                        return found
             better.sort(key=lambda e: e.total)
-            if better and self._convinces(better[0], now):
+            if better and self._convinces(better[0], now, scenery, enough):
                 break
             if time.monotonic() > self.deadline:
                 break
@@ -126,23 +135,40 @@ class Search:
                 best = both
         return best
 
-    def _convinces(self, best: Explanation, now: Explanation) -> bool:
+    def _convinces(
+        self, best: Explanation, now: Explanation, scenery: Scenery, enough: float
+    ) -> bool:
         """Whether it is not worth looking further."""
-        if len(best.right) == len(self.right):
-            return best.price - now.price <= LIKELY
-        return best.total < now.total - 2.0 and len(best.right) >= len(now.right)
+        if len(best.right) < len(self.right):
+            return best.total < now.total - 2.0 and len(best.right) >= len(now.right)
+        if enough < ANY and _spoils(best, scenery):
+            return False
+        repair = best.trials[-1]
+        wrong = frozenset(self.right) - now.right
+        fits = isinstance(repair, Trial) and not scenery.misfit(repair.slot.place, wrong)
+        return best.price - now.price <= enough + (FITTING if fits else 0.0)
 
-    def _candidates(self, now: Explanation, scenery: Scenery) -> Iterator[Iterator[Explanation]]:
-        """Explanations with one repair more, the likelier ones first."""
+    def _candidates(
+        self, now: Explanation, scenery: Scenery
+    ) -> Iterator[tuple[float, Iterator[Explanation]]]:
+        """Explanations with one repair more, the likelier ones first.
+
+        Each with the price of a repair that ends the search after them.
+        """
         scales = Scales(scenery, self.table, self.rules, self.court.scale)
-        for stage, (turns, deep) in enumerate(self._stages(now, scenery)):
-            yield self._tried(now, turns, scales, deep)
-            if stage == 0:
-                yield self._left_out(now, scenery)
-                yield self._statements(now, scenery)
+        for stage, (enough, turns, kind) in enumerate(self._stages(now, scenery)):
+            if turns:
+                yield enough, self._tried(now, turns, scales, kind)
+            if stage == 2:
+                yield ANY, self._left_out(now, scenery)
+                yield ANY, self._statements(now, scenery)
 
-    def _stages(self, now: Explanation, scenery: Scenery) -> Iterator[tuple[Turns, bool]]:
-        """Slots and executions to look at: seldom executed and first unknown ones first."""
+    def _stages(self, now: Explanation, scenery: Scenery) -> Iterator[tuple[float, Turns, str]]:
+        """Slots and executions to look at, and how.
+
+        First those of which exactly the wrong gradients depend; then what is seldom executed, and
+        what is near the first unknown values.
+        """
         slots = self.runner.code.program.slots
         taken = {t.slot.number for t in now.trials if isinstance(t, Trial)} | set(self.runner.base)
         every = [
@@ -162,23 +188,30 @@ class Search:
             first = {n: scenery.first.get(slots[n].place, 0) for n in every}
             return {n: frozenset({0, first[n], min(first[n] + 1, counts[n] - 1)}) for n in every}
 
+        wrong = frozenset(self.right) - now.right
+        fitting = {n for n in every if not scenery.misfit(slots[n].place, wrong)}
         first = _together(seldom, close(1))
-        yield first, False
+        fits = _only(_together(first, all_of() if len(fitting) <= FEW else {}), fitting)
+        nearest = fits if len(fitting) <= FEW else _only(close(0), fitting)
         second = _without(close(4), first)
-        if second:
-            yield second, False
-        yield _together(close(0), seldom), True
-        third = _without(all_of(), _together(first, second))
-        if third:
-            yield third, False
+        yield QUITE, nearest, "small"
+        yield QUITE, nearest, "deep"
+        yield QUITE, _without(fits, nearest), "slips"
+        yield ANY, _without(fits, nearest), "missing"
+        yield LIKELY, _without(first, fits), "slips"
+        yield ANY, _without(_together(close(0), seldom), nearest), "deep"
+        yield ANY, _without(first, fits), "missing"
+        yield ANY, second, "small"
+        yield ANY, _without(all_of(), _together(first, second)), "small"
 
     def _tried(
-        self, now: Explanation, turns: Turns, scales: Scales, deep: bool
+        self, now: Explanation, turns: Turns, scales: Scales, kind: str
     ) -> Iterator[Explanation]:
         """The most promising changes of some slots, run."""
-        prober = self._probed(now, turns, deep)
+        prober = self._probed(now, turns, kind)
         trials = [t for n in turns for t in prober.trials[n].values()]
-        trials = scales.making_known(trials) + scales.solving(trials, prober) if deep else trials
+        if kind == "deep":
+            trials = scales.making_known(trials) + scales.solving(trials, prober)
         solving = scales.solving(trials, prober)
         most = solving[0].price + 0.5 if solving else None
         rivals = [t for t in trials if most is None or t.price <= most]
@@ -193,13 +226,15 @@ class Search:
             chosen = [*gaining[: MOST // 2], *scales.reshaping(trials)]
         budget = int(np.clip(RUN_SECONDS / self.court.pace, FEWEST, MOST))
         for trial in _distinct(chosen)[:budget]:
-            yield self.court.evaluated([*now.trials, trial])
+            if time.monotonic() < self.deadline:
+                yield self.court.evaluated([*now.trials, trial])
 
-    def _probed(self, now: Explanation, turns: Mapping[int, frozenset[int]], deep: bool) -> Prober:
+    def _probed(self, now: Explanation, turns: Mapping[int, frozenset[int]], kind: str) -> Prober:
         code, version = self.runner.code, self.court.version(now.trials)
         prober = Prober(
-            code.program, code.files, turns, self.pure, version.patches, version.codes, deep
-        )
+            code.program, code.files, turns, self.pure, version.patches, version.codes,
+            self.deadline, kind, self.table,
+        )  # fmt: skip
         self.runner.plain(prober)
         return prober
 
@@ -237,10 +272,17 @@ class Search:
     def _statements(self, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:
         """Changes of whole statements that put more gradients right."""
         program = self.runner.code.program
-        scopes = {id(program.slots[n].statement.scope) for n in self.backward}
-        close = [program.slots[n].statement for n in scenery.near(1)]
+        wrong = frozenset(self.right) - now.right
+        misfits: dict[Statement, int] = {}
+        for n in self.backward:
+            slot = program.slots[n]
+            if slot.kind != "after":
+                known = misfits.get(slot.statement, len(self.right))
+                misfits[slot.statement] = min(known, scenery.misfit(slot.place, wrong))
+        ordered = sorted(misfits, key=lambda s: misfits[s])
+        scopes = {id(s.scope) for s in ordered}
         inside = [s for s in program.statements if s.scope is not None]
-        ordered = [*close, *(s for s in inside if id(s.scope) in scopes), *inside]
+        ordered += [*(s for s in inside if id(s.scope) in scopes), *inside]
         taken = {t.statement.number for t in now.trials}
         end = time.monotonic() + STATEMENT_SECONDS
         wanted = [s for s in dict.fromkeys(ordered) if s.number not in taken]
@@ -270,8 +312,19 @@ class Search:
         return list(found)
 
 
+def _spoils(found: Explanation, scenery: Scenery) -> bool:
+    """Whether the last repair changes what was a true quantity into what is none."""
+    repair = found.trials[-1]
+    known = isinstance(repair, Trial) and repair.slot.place not in scenery.first
+    return known and found.own < len(found.trials) - 0.01
+
+
 def _together(left: Turns, right: Turns) -> Turns:
     return {n: left.get(n, frozenset()) | right.get(n, frozenset()) for n in {**left, **right}}
+
+
+def _only(wanted: Turns, slots: Collection[int]) -> Turns:
+    return {n: turns for n, turns in wanted.items() if n in slots}
 
 
 def _without(wanted: Turns, done: Turns) -> Turns:

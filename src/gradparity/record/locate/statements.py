@@ -8,10 +8,10 @@ import ast
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
-from gradparity.record.frontend.source import Program, Statement
+from gradparity.record.frontend.source import Program, Statement, is_of_library
 from gradparity.record.locate.edits import write
 
 Body = list[ast.stmt]
@@ -93,6 +93,8 @@ def _alone(node: ast.stmt, indices: Sequence[ast.expr]) -> Iterator[tuple[tuple,
         yield from _exchanged_elements(node)
     if isinstance(node, ast.Assign | ast.AugAssign):
         yield from _other_places(node, indices)
+    if isinstance(node, ast.Assign | ast.AnnAssign | ast.Expr | ast.Return):
+        yield from _other_arguments(node)
     if not isinstance(node, ast.Return):
         yield ("left out",), 2.6, [ast.Pass()]
 
@@ -147,6 +149,22 @@ def _exchanged_names(
                     2.4,
                     [ast.Assign(node.targets, type(whole)(new, whole.ctx))],
                 )
+
+
+def _other_arguments(node: Any) -> Iterator[tuple[tuple, float, Body]]:
+    """Two arguments of a call of the subject's own functions in each other's place."""
+    for call in ast.walk(node):
+        if not isinstance(call, ast.Call) or is_of_library(call.func):
+            continue
+        for a, b in combinations(range(len(call.args)), 2):
+            arguments = list(call.args)
+            arguments[a], arguments[b] = arguments[b], arguments[a]
+            new = ast.Call(call.func, arguments, call.keywords)
+            yield ("arguments", a, b), 2.2, [_with(node, call, new)]
+
+
+def _with(statement: Any, old: ast.AST, new: ast.AST) -> ast.stmt:
+    return write.edited(statement, (old,), lambda _: new)
 
 
 def _renamed(node: ast.expr, name: ast.Name, new: str) -> ast.expr:

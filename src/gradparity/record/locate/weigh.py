@@ -20,7 +20,8 @@ from gradparity.record.locate.scenery import Scenery
 from gradparity.record.rules import Rules
 
 LINEAR = 1e-7
-EVALUATIONS = 8000  # of changes of one slot, over all its executions
+EVALUATIONS = 3000  # of changes of one slot, over all its executions
+WEIGHED = 640  # values of one execution that are put into the record, the likeliest ones
 RESHAPED = 40  # changes of a value's shape that are run
 
 
@@ -77,11 +78,11 @@ class Scales:
         groups: dict[tuple[int, int], dict[bytes, list[Trial]]] = defaultdict(
             lambda: defaultdict(list)
         )
-        for trial in trials:
+        for trial in sorted(trials, key=lambda t: t.price):
             for turn, value in trial.values.items():
                 groups[trial.slot.number, turn][np.round(value, 10).tobytes()].append(trial)
         for (number, turn), alike in groups.items():
-            gathered = list(alike.values())
+            gathered = sorted(alike.values(), key=lambda g: g[0].price)[:WEIGHED]
             place = gathered[0][0].slot.place
             base = prober.now[number, turn]
             for start in range(0, len(gathered), AT_ONCE):

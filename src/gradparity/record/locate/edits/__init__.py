@@ -5,34 +5,45 @@ constant, an index one off. Each is a `Change`, tried by value before anything i
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-
-import numpy as np
 
 from gradparity.record.locate.atoms import is_value
 from gradparity.record.locate.edits.calls import calls
-from gradparity.record.locate.edits.change import Change, Scene
+from gradparity.record.locate.edits.change import Change, Changes, Scene
 from gradparity.record.locate.edits.indices import indices
 from gradparity.record.locate.edits.operands import dropped, inserted, replaced
 from gradparity.record.locate.edits.operators import constants, operators, transposed
-from gradparity.record.locate.edits.products import instead, products
+from gradparity.record.locate.edits.products import products
 from gradparity.record.locate.expressions import Part
 
 EVERYWHERE = 0.8  # what it costs that a slip was made several times
+Kind = Callable[[Part, Scene], Changes]
 NAMED = (ast.Name, ast.Attribute, ast.Subscript, ast.Call)
-KINDS = (replaced, dropped, operators, constants, indices, calls, transposed, inserted)
+SLIPS = (replaced, dropped, operators, constants, indices, calls, transposed)
+Tried = Iterator[tuple[tuple[Part, ...], Change]]
 
 
-def changes(root: Part, scene: Scene) -> Iterator[tuple[tuple[Part, ...], Change]]:
-    """Every small change of every part of an expression."""
+def tried(kind: str, root: Part, scene: Scene) -> Tried:
+    """Changes of an expression: "slips", what is "missing", both as "small", or "deep"."""
+    if kind == "deep":
+        yield from products(root, scene)
+    if kind in ("slips", "small"):
+        yield from _each(root, scene, SLIPS)
+        yield from _everywhere(root, scene, (replaced, dropped))
+    if kind in ("missing", "small"):
+        yield from _each(root, scene, (inserted,))
+        yield from _everywhere(root, scene, (inserted,))
+
+
+def _each(root: Part, scene: Scene, kinds: Sequence[Kind]) -> Tried:
     for part in root.all():
-        for kind in KINDS:
+        for kind in kinds:
             for change in kind(part, scene):
                 yield (part,), change
 
 
-def everywhere(root: Part, scene: Scene) -> Iterator[tuple[tuple[Part, ...], Change]]:
+def _everywhere(root: Part, scene: Scene, kinds: Sequence[Kind]) -> Tried:
     """The same change wherever the same part occurs: a slip is often made twice in a line."""
     alike: dict[str, list[Part]] = {}
     for part in root.all():
@@ -40,24 +51,7 @@ def everywhere(root: Part, scene: Scene) -> Iterator[tuple[tuple[Part, ...], Cha
             alike.setdefault(ast.unparse(part.node), []).append(part)
     for parts in alike.values():
         if len(parts) > 1:
-            for kind in (replaced, dropped, inserted):
+            for kind in kinds:
                 for change in kind(parts[0], scene):
                     key = ("everywhere", *change.key)
                     yield tuple(parts), replace(change, key=key, price=change.price + EVERYWHERE)
-
-
-def deep(root: Part, scene: Scene) -> Iterator[tuple[tuple[Part, ...], Change]]:
-    """Whole products that are missing."""
-    for change in products(root, scene):
-        yield (root,), change
-    for part in root.all():
-        named = isinstance(part.node, ast.Name | ast.Attribute | ast.Subscript)
-        if part.parent is not None and named and is_value(part.value) and np.ndim(part.value) > 1:
-            for change in instead(part, scene):
-                yield (part,), change
-    node = root.node
-    if isinstance(node, ast.BinOp) and len(root.parts) == 2:
-        for part in root.parts:
-            if is_value(part.value) and not isinstance(part.node, ast.Constant):
-                for change in products(part, scene):
-                    yield (part,), change

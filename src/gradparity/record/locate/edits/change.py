@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gradparity.record.graph import Array
 from gradparity.record.locate.atoms import Atom, is_value
 from gradparity.record.locate.edits.write import Build
 from gradparity.record.locate.expressions import Part, Reader
@@ -43,6 +44,8 @@ class Scene:
         functions: functions of one array that the subject has, by name.
         slices: slices that the function's text uses.
         counts: integers that have names.
+        in_place: whether the expression is what an assignment in place makes.
+        true: by a shape, `(many, *shape)` all true quantities.
     """
 
     reader: Reader
@@ -51,6 +54,8 @@ class Scene:
     functions: Mapping[str, Callable]
     slices: list[ast.Slice]
     counts: Mapping[str, int]
+    in_place: bool
+    true: Callable[[tuple[int, ...]], Array]
 
 
 def fits(value: Any, shape: tuple[int, ...]) -> bool:
@@ -85,4 +90,6 @@ def is_option(part: Part) -> bool:
 
 def number_like(value: Any) -> bool:
     """Whether something is an array of numbers, or a number."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "fbiu" and value.size > 0
     return is_value(value) or (isinstance(value, int | np.integer) and not isinstance(value, bool))

@@ -1,82 +1,198 @@
-"""A missing term or factor that is itself a product: tried when nothing simpler fits."""
+"""A missing term or factor that is itself a product: tried when nothing simpler fits.
+
+What a value lacks is the difference to something true. All products of two values and a local
+derivative are held to all such differences at once, by two random sums over a few entries each.
+"""
 
 import ast
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from gradparity.record.graph import Array
 from gradparity.record.locate.atoms import is_value
 from gradparity.record.locate.edits import write
 from gradparity.record.locate.edits.change import Change, Changes, Scene, fits
 from gradparity.record.locate.expressions import Part
 
-MOST = 40
+MOST = 44  # values of which products are made
+ENTRIES = 64
+CLOSE = 1e-8
+MOST_FOUND = 12  # products for each way of putting one in
 Named = tuple[str, Any]
 
-ONE: tuple[tuple[str, Callable, float], ...] = (
-    ("{a}", lambda a: a, 0.0),
+FORMS: tuple[tuple[str, Callable, float], ...] = (
+    ("{a}", lambda a: a, 0.3),
     ("(1 - {a})", lambda a: 1 - a, 0.6),
     ("{a} * (1 - {a})", lambda a: a * (1 - a), 0.8),
     ("(1 - {a} ** 2)", lambda a: 1 - a * a, 0.8),
+    ("({a} > 0)", lambda a: np.greater(a, 0) * 1.0, 0.8),
+    ("{a} ** 2", lambda a: a * a, 0.8),
+    ("1 / {a}", lambda a: np.divide(1.0, a), 0.6),
 )
+PRODUCT = 4.2  # price of a product of two values, less what its forms cost
 
 
-def products(root: Part, scene: Scene) -> Changes:
-    """The expression with a product of two values added, taken away, or multiplied by."""
-    value = root.value
-    if not is_value(value):
+@dataclass(frozen=True)
+class Factor:
+    """A value, or a simple function of one."""
+
+    text: str
+    run: Callable[[], Any]
+    price: float
+
+
+class Alphabet:
+    """Products of values that have a shape together.
+
+    Args:
+        named: what is in scope.
+        shape: of the product.
+    """
+
+    def __init__(self, named: Sequence[Named], shape: tuple[int, ...]) -> None:
+        self.shape = shape
+        rng = np.random.default_rng(0)
+        size = int(np.prod(shape))
+        self.entries = rng.permutation(size)[:ENTRIES]
+        self._sums = rng.normal(size=(2, len(self.entries)))
+        fitting = [(t, v) for t, v in named if fits(v, shape)][:MOST]
+        self.firsts, first = self._rows([Factor("1", lambda: 1.0, 0.0)], fitting)
+        self.lasts, self._last = self._rows([], fitting, FORMS)
+        left, right = np.triu_indices(len(first))
+        self._left, self._right = left, right
+        self._pairs = first[left] * first[right]
+
+    def _rows(
+        self, given: list[Factor], named: Sequence[Named], forms: Sequence = FORMS[:1]
+    ) -> tuple[list[Factor], Array]:
+        factors = list(given)
+        for text, value in named:
+            for form, run, price in forms:
+                factors.append(
+                    Factor(form.format(a=text), lambda v=value, run=run: run(v), price)
+                )
+        with np.errstate(all="ignore"):
+            rows = [self._at(f.run()) for f in factors]
+        return factors, np.array(rows).reshape(len(rows), len(self.entries))
+
+    def _at(self, value: Any) -> Array:
+        whole = np.broadcast_to(np.asarray(value, dtype=np.float64), self.shape)
+        return whole.reshape(-1)[self.entries]
+
+    def matching(
+        self, wanted: Array, times: Any = 1.0
+    ) -> Iterator[tuple[str, Callable[[], Any], float]]:
+        """Products that, times something, are among `(many, *shape)` wanted arrays."""
+        if not len(wanted) or not len(self._last):
+            return
+        flat = wanted.reshape(len(wanted), -1)[:, self.entries]
+        rows = self._pairs * self._at(times)
+        with np.errstate(all="ignore"):
+            one, two = ((rows * s) @ self._last.T for s in self._sums)
+        flat_one, flat_two = one.reshape(-1), two.reshape(-1)
+        order = np.argsort(flat_one)
+        ordered = flat_one[order]
+        aims = flat @ self._sums.T
+        scale = CLOSE * (np.abs(flat) @ np.abs(self._sums).T) + 1e-300
+        low = np.searchsorted(ordered, aims[:, 0] - scale[:, 0])
+        high = np.searchsorted(ordered, aims[:, 0] + scale[:, 0])
+        found: dict[int, None] = {}
+        for k in np.flatnonzero(high > low):
+            for place in order[low[k] : high[k]]:
+                if abs(flat_two[place] - aims[k, 1]) <= scale[k, 1]:
+                    found[int(place)] = None
+        made = [self._product(place) for place in found]
+        yield from sorted(made, key=lambda m: (m[2], len(m[0])))[:MOST_FOUND]
+
+    def _product(self, place: int) -> tuple[str, Callable[[], Any], float]:
+        pair, last = divmod(place, len(self.lasts))
+        chosen = [self.firsts[self._left[pair]], self.firsts[self._right[pair]], self.lasts[last]]
+        chosen = [f for f in chosen if f.text != "1"]
+        text = " * ".join(f.text for f in chosen)
+
+        def run() -> Any:
+            return np.prod(np.broadcast_arrays(*[f.run() for f in chosen]), axis=0)
+
+        price = PRODUCT + sum(f.price for f in chosen) if len(chosen) > 1 else 3.8 + chosen[0].price
+        return text.replace("* 1 /", "/"), run, price
+
+
+def products(root: Part, scene: Scene) -> Iterator[tuple[tuple[Part, ...], Change]]:
+    """The expression with a product added, taken away, multiplied by, or put in for a term."""
+    shape, value = np.shape(root.value), root.value
+    known = scene.true(shape)
+    if not len(known) or not is_value(value):
         return
-    shape = np.shape(value)
     named = [(atom.text, found) for atom, found in scene.atoms if _real(found)]
-    for text, run, price in _pairs(named, shape):
-        for op, sign in ((ast.Add(), 1.0), (ast.Sub(), -1.0)):
-            yield Change(
-                lambda run=run, sign=sign: value + sign * run(),
-                ("product", type(op).__name__, text), price + (sign < 0) * 0.2,
-                lambda n, op=op, text=text: ast.BinOp(n, op, write.expression(text)),
-            )  # fmt: skip
-        if "@" not in text:
-            yield Change(
-                lambda run=run: value * run(), ("product", "Mult", text), price + 0.3,
-                lambda n, text=text: ast.BinOp(n, ast.Mult(), write.expression(text)),
-            )  # fmt: skip
+    alphabet = Alphabet(named, shape)
+    lacking = known - value
+    last = root.parts[1] if scene.in_place and len(root.parts) == 2 else root
+    for wanted, op in ((lacking, ast.Add()), (-lacking, ast.Sub())):
+        for text, run, price in alphabet.matching(wanted):
+            yield (last,), _put(last, op, text, run, price)
+        for text, run, price in _matrix(named, shape, wanted):
+            yield (last,), _put(last, op, text, run, price)
+    for term, sign in _terms(root):
+        if np.shape(term.value) != shape or isinstance(term.node, ast.Constant):
+            continue
+        aims = sign * lacking + term.value
+        for text, run, price in alphabet.matching(aims, term.value):
+            yield (term,), _put(term, ast.Mult(), text, run, price)
+        for text, run, price in alphabet.matching(aims):
+            yield (term,), Change(run, ("instead", text), price + 0.4, _just(text))
+        for text, run, price in _matrix(named, shape, aims):
+            yield (term,), Change(run, ("instead", text), price + 0.4, _just(text))
 
 
-def instead(part: Part, scene: Scene) -> Changes:
-    """A product of two values where one value stands."""
-    shape = np.shape(part.value)
-    named = [(atom.text, found) for atom, found in scene.atoms if _real(found)]
-    for text, run, price in _pairs(named, shape):
-        yield Change(run, ("instead", text), price + 0.4, write.just(write.expression(text)))
+def _put(part: Part, op: ast.operator, text: str, run: Callable, price: float) -> Change:
+    operate = {ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply}[type(op)]
+    return Change(
+        lambda: operate(part.value, run()), ("product", type(op).__name__, text), price,
+        lambda n: ast.BinOp(n, op, write.expression(text)),
+    )  # fmt: skip
+
+
+def _just(text: str) -> Callable[..., ast.expr]:
+    return lambda _: write.expression(text)
+
+
+def _terms(part: Part, sign: float = 1.0) -> Iterator[tuple[Part, float]]:
+    """The terms of a sum with their signs; what is no sum is one term."""
+    node = part.node
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+        yield from _terms(part.parts[0], sign)
+        yield from _terms(part.parts[1], sign if isinstance(node.op, ast.Add) else -sign)
+    elif is_value(part.value):
+        yield part, sign
+
+
+def _matrix(
+    named: list[Named], shape: tuple[int, ...], wanted: Array
+) -> Iterator[tuple[str, Callable[[], Any], float]]:
+    """Products of two matrices that are wanted."""
+    if len(shape) < 2:
+        return
+    totals = wanted.reshape(len(wanted), -1).sum(1)
+    scale = CLOSE * np.abs(wanted).reshape(len(wanted), -1).sum(1) + 1e-300
+    for text, run, price in matrix_products(named, shape):
+        made = run()
+        for k in np.flatnonzero(np.abs(totals - made.sum()) <= scale):
+            if np.allclose(made, wanted[k], rtol=1e-7, atol=1e-9 * np.abs(made).max()):
+                yield text, run, price
+                break
 
 
 def _real(value: Any) -> bool:
     return np.asarray(value).dtype.kind == "f"
 
 
-def _pairs(
-    named: list[Named], shape: tuple[int, ...]
-) -> Iterator[tuple[str, Callable[..., Any], float]]:
-    """Products of two values that have a shape."""
-    fitting = [(t, v) for t, v in named if fits(v, shape)][:MOST]
-    for k, (left, a) in enumerate(fitting):
-        for right, b in fitting[k:]:
-            if _spread(np.shape(a), np.shape(b)) != shape:
-                continue
-            yield f"{left} * {right}", lambda a=a, b=b: a * b, 4.8
-        for right, b in fitting:
-            for form, run, extra in ONE[1:]:
-                if left != right and _spread(np.shape(a), np.shape(b)) == shape:
-                    text = f"{left} * {form.format(a=right)}"
-                    yield text, lambda a=a, b=b, run=run: a * run(b), 4.8 + extra
-    yield from matrix_products(named, shape)
-
-
 def matrix_products(
     named: list[Named], shape: tuple[int, ...]
-) -> Iterator[tuple[str, Callable[..., Any], float]]:
+) -> Iterator[tuple[str, Callable[[], Any], float]]:
     """Products of two matrices, each as it is or transposed, and of two vectors."""
     if len(shape) < 2:
         return
