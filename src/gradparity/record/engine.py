@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from gradparity.record.clipping import Clip, without_clipping
 from gradparity.record.frontend.session import RecordError
-from gradparity.record.frontend.source import Slot, Statement
+from gradparity.record.frontend.source import Program, Slot, Statement
 from gradparity.record.graph import Array
 from gradparity.record.hidden import hidden_by
 from gradparity.record.locate.recognise import EXACT, PARTIAL, Table, fingerprints
@@ -23,7 +24,6 @@ RTOL = 1e-6
 STEP = 1e-6  # of the difference that the recorded truth is held to
 DIFFERENCE = 1e-4  # how far from that it may be
 OTHER_SEED = 1009
-SURE = 4.0  # price of a repair up to which it is told although it is not all
 
 
 @dataclass
@@ -75,6 +75,7 @@ def examine(runner: Runner, rules: Rules | None = None) -> Examination:
             "no gradient was found: expected them returned, or kept under the parameters' names "
             "(dW, gradW, W_grad, grads['W'])"
         )
+    clips = without_clipping(runner)
     watched = runner.plain(runner.hooks())
     record = runner.recorded()
     truth = Truth.of(record.graph, record.seeds, rules)
@@ -87,7 +88,7 @@ def examine(runner: Runner, rules: Rules | None = None) -> Examination:
     for path, truly in found.true.items():
         right = close(watched.gradients[path], truly, scale)
         (found.right if right else found.wrong).append(path)
-    found.notes = [*_manners(runner, plain.changed), *_missing(runner)]
+    found.notes = [*_manners(runner, plain.changed), *_missing(runner), *_clipped(clips)]
     found.hidden = hidden_by(runner, record)
     if found.wrong:
         _locate(found, runner, record, truth, rules, watched.loss)
@@ -140,6 +141,10 @@ def _manners(runner: Runner, changed: list[Path]) -> list[str]:
     return [f"it changes its arguments: {', '.join(names)}"] if names else []
 
 
+def _clipped(clips: list[Clip]) -> list[str]:
+    return [f"line {c.line} clips the gradients by {c.kind}: judged as they are before" for c in clips]
+
+
 def _missing(runner: Runner) -> list[str]:
     names = [runner.name(path) for path in runner.sources.missing]
     return [f"no gradient was found for {', '.join(names)}"] if names else []
@@ -149,12 +154,20 @@ def _locate(
     found: Examination, runner: Runner, record: Record, truth: Truth, rules: Rules, loss: float
 ) -> None:
     """Look for the wrong lines; an explanation counts if it holds on other numbers as well."""
-    search = _search(found, runner, record, truth, rules, loss)
+    seek = Seeker(found, runner, record, truth, rules, loss)
+    search, factor = seek.search(), seek.factor
     explanation = search.run()
+    if factor != 1.0:
+        found.notes.append(
+            f"the backward pass is {factor:.6g} times the gradient of this loss where it begins"
+        )
+        if len(explanation.right) == len(found.true):
+            search = seek.search(1.0)
+            explanation = search.rescaled(explanation)
     if len(explanation.right) == len(found.true) and _confirmed(runner, search, explanation, rules):
         found.explanation = explanation
         return
-    kept = [t for t in explanation.trials if t.price <= SURE]
+    kept = search.certain(explanation.trials)
     found.explanation = search.court.evaluated(kept) if kept else None
     found.suspects = search.suspects(kept)
 
@@ -173,19 +186,39 @@ def _confirmed(runner: Runner, search: Search, explanation: Explanation, rules: 
     return all(close(plain.gradients.get(p), v, scale) for p, v in right.items())
 
 
-def _search(
-    found: Examination, runner: Runner, record: Record, truth: Truth, rules: Rules, loss: float
-) -> Search:
-    backward = backward_slots(runner, record, truth)
-    minted = frozenset(backward - _shared(record))
-    again = runner.recorded(minted, chains=True)
-    if not _same(record, again):
-        minted = frozenset()
-        again = runner.recorded(minted, chains=True)
-    truth = Truth.of(again.graph, again.seeds, rules)
-    named = [s.provenance for s in again.seen if truth.of_forward(s.provenance)]
-    table = Table(truth, named)
-    return Search(runner, truth, again, found.true, rules, table, frozenset(backward), minted, loss)
+class Seeker:
+    """A subject recorded once more, so that every value at a slot has numbers of its own."""
+
+    def __init__(
+        self, found: Examination, runner: Runner, record: Record, truth: Truth, rules: Rules,
+        loss: float,
+    ) -> None:  # fmt: skip
+        self.found, self.runner, self.rules, self.loss = found, runner, rules, loss
+        self.both = in_both_passes(record, truth)
+        backward = backward_slots(runner, record, truth) - self.both
+        self.moves = moves_beside(backward, runner.code.program, record, truth) - self.both
+        self.backward = frozenset(backward | self.moves)
+        self.minted = frozenset(self.backward - _shared(record))
+        again = runner.recorded(self.minted, chains=True)
+        if not _same(record, again):
+            self.minted = frozenset()
+            again = runner.recorded(self.minted, chains=True)
+        self.record = again
+        self.truth = Truth.of(again.graph, again.seeds, rules)
+        self.named = [s.provenance for s in again.seen if self.truth.of_forward(s.provenance)]
+        self.table = Table(self.truth, self.named)
+        values = [again.graph.values(s.provenance) for s in again.seen if s.slot in self.backward]
+        self.factor = self.table.common_factor(fingerprints(values))
+
+    def search(self, factor: float | None = None) -> Search:
+        """Look for what makes all gradients right, times a factor that they may have in common."""
+        factor = self.factor if factor is None else factor
+        table = self.table if factor == 1.0 else Table(self.truth, self.named, factor)
+        right = {p: factor * v for p, v in self.found.true.items()}
+        return Search(
+            self.runner, self.truth, self.record, right, self.rules, table, self.backward,
+            self.minted, self.both, self.moves, self.loss,
+        )  # fmt: skip
 
 
 def backward_slots(runner: Runner, record: Record, truth: Truth) -> set[int]:
@@ -201,6 +234,41 @@ def backward_slots(runner: Runner, record: Record, truth: Truth) -> set[int]:
     found |= {s.slot for s in record.seen if slots[s.slot].statement.number in statements}
     found |= _constants(found, slots, {s.slot for s in record.seen})
     return found | {s.number for s in slots if s.after in found}
+
+
+def in_both_passes(record: Record, truth: Truth) -> set[int]:
+    """Slots of functions that the forward pass calls too: a change there changes the loss."""
+    forward, backward = set(), set()
+    for s in record.seen:
+        if not truth.of_forward(s.provenance):
+            backward.add(s.slot)
+        elif int(s.provenance.max()) >= s.size - 1:  # it was computed there
+            forward.add(s.slot)
+    return forward & backward
+
+
+def moves_beside(
+    backward: set[int], program: Program, record: Record, truth: Truth
+) -> set[int]:
+    """Slots that only name a forward value, in a block with some of the backward pass."""
+    blocks = {id(program.slots[n].statement.node) for n in backward}
+    beside: set[int] = set()
+    for tree in program.trees.values():
+        for node in ast.walk(tree):
+            for name in ("body", "orelse"):
+                block = getattr(node, name, None)
+                if isinstance(block, list) and blocks & set(map(id, block)):
+                    beside |= set(map(id, block))
+    computed = {s.slot for s in record.seen if int(s.provenance.max()) >= s.size - 1}
+    names = (ast.Name, ast.Attribute, ast.Subscript)
+    return {
+        s.slot
+        for s in record.seen
+        if s.slot not in backward | computed
+        and isinstance(program.slots[s.slot].expression, names)
+        and id(program.slots[s.slot].statement.node) in beside
+        and truth.of_forward(s.provenance)
+    }
 
 
 def _constants(found: set[int], slots: Sequence[Slot], seen: set[int]) -> set[int]:

@@ -15,6 +15,17 @@ from gradparity.record.frontend.libraries import handler_of
 from gradparity.record.frontend.source import Program
 from gradparity.record.graph import Operation, Place, Provenance
 
+
+
+def unclipped(array: Any, *bounds: Any, out: Any = None, **options: Any) -> Any:
+    """What `np.clip` would be given, as it is."""
+    if out is None:
+        return array
+    if out is not array:
+        out[...] = array
+    return out
+
+
 IDENTITY = Operation("=", lambda: lambda x: x, "identity", True, lambda x: x)
 TAKES_FUNCTIONS = frozenset({"map", "filter", "partial", "reduce"})
 
@@ -99,7 +110,15 @@ class Hooks:
         """Call a function of anybody's; what is left uninitialised holds zeros."""
         if function is np.empty:
             function = np.zeros
+        if self.program.unclipped and self._lets_pass(function):
+            return unclipped(*arguments, **options)
         return function(*arguments, **options)
+
+    def _lets_pass(self, function: Callable) -> bool:
+        if getattr(function, "__name__", "") != "clip":
+            return False
+        frame = sys._getframe(2)
+        return (frame.f_code.co_filename, frame.f_lineno) in self.program.unclipped
 
     def s(self, number: int, value: Any) -> Any:
         """A slot's value."""
@@ -141,6 +160,8 @@ class Recorder(Hooks):
 
     def call(self, function: Callable, *arguments: Any, **options: Any) -> Any:
         """Call, with what makes arrays replaced by what records."""
+        if self.program.unclipped and self._lets_pass(function):
+            return unclipped(*arguments, **options)
         try:
             own = REPLACED.get(function) or handler_of(function, arguments, options)
         except TypeError:  # it cannot be hashed

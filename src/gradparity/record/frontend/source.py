@@ -87,6 +87,7 @@ class Program:
         texts: each file's lines.
         trees: each file as it was written.
         placed: numbers of slots by file, place and whether it is what an assignment has made.
+        unclipped: files with lines whose clips let everything pass.
     """
 
     statements: list[Statement] = field(default_factory=list)
@@ -94,6 +95,7 @@ class Program:
     texts: dict[str, list[str]] = field(default_factory=dict)
     trees: dict[str, ast.Module] = field(default_factory=dict)
     placed: dict[tuple, int] = field(default_factory=dict)
+    unclipped: set[tuple[str, int]] = field(default_factory=set)
 
     def add(self, file: str, text: str) -> ast.Module:
         """Rewrite a file; the tree that is to be compiled."""

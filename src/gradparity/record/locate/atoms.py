@@ -76,10 +76,11 @@ def atoms_of(scope: Scope | None, names: Mapping[str, Any], given: Mapping[str, 
     for text in written:
         for shifted in _shifted(text, counters):
             texts[shifted] = None
-    for name, value in names.items():
-        if isinstance(value, np.ndarray) and value.ndim and name.isidentifier():
-            for index in _indices(scope)[:MOST_INDICES]:
-                texts[f"{name}[{index}]"] = None
+    local = [n for n, v in names.items() if isinstance(v, np.ndarray) and n.isidentifier()]
+    kept = [t for t in texts if t not in local and not t.endswith("]") and "." in t]
+    for name in (*local, *kept):
+        for index in _indices(scope)[:MOST_INDICES]:
+            texts[f"{name}[{index}]"] = None
     found = []
     for text in texts:
         atom = Atom.of(text)

@@ -15,7 +15,9 @@ from gradparity.record.runs import Plain, Runner
 from gradparity.record.subject.trees import Path
 
 RTOL = 1e-6
-LEADING = 2  # executions of a slot that count for themselves
+FIRST, SECOND = 0.6, 0.2  # what a slot's first two executions count for, the rest for all
+SIMPLER = 0.3  # a value that is known once something is dropped may be a step on the way
+AGAIN = 0.1  # what a quantity is worth that has been there before
 IMPOSSIBLE = -1e9
 
 
@@ -113,16 +115,24 @@ class Court:
         return bool(np.abs(got - right).max(initial=0.0) <= RTOL * max(size, 1e-6 * self.scale))
 
     def _scores(self, trials: Sequence[Repair], watch: Watch) -> tuple[float, float]:
-        """How much is recognised, each slot's first values above all; and of the repaired ones."""
+        """How much is recognised, each slot's first values above all; and of the repaired ones.
+
+        A quantity counts where it appears first: another name for it is no achievement.
+        """
         if not watch.prints:
             return 0.0, 0.0
-        states, _, _ = self.table.states(np.array(watch.prints))
-        worth, keys = WORTHS[states], np.array(watch.keys)
+        states, _, which = self.table.states(np.array(watch.prints))
+        _, first = np.unique(which, return_index=True)
+        new = np.full(len(which), AGAIN)
+        new[first] = 1.0
+        worth, keys = WORTHS[states] * new, np.array(watch.keys)
+        simpler = {t.slot.place for t in trials if isinstance(t, Trial) and t.simplifies}
         score = 0.0
         for number in np.unique(keys):
             each = worth[keys == number]
-            score += 0.5 * float(each.mean()) + 0.5 * float(each[:LEADING].cumprod().mean())
-        known = np.isin(states, (EXACT, PARTIAL))
+            known = FIRST * each[0] + SECOND * each[:2].min() + (1 - FIRST - SECOND) * each.mean()
+            score += float(known) * (SIMPLER if number in simpler else 1.0)
+        known = np.isin(states, (EXACT, PARTIAL)) * new
         places = [t.slot.place for t in trials if isinstance(t, Trial)]
         rows = [keys == place for place in places]
         return score, sum(float(known[r].mean()) for r in rows if r.any())

@@ -93,7 +93,7 @@ class Gatherer(Hooks):
                 if value.shape[:axis] + value.shape[axis + 1 :] in self.shapes:
                     yield f"{text}.sum(axis={axis})", value.sum(axis=axis)
         for shape in self.shapes:
-            for text, run, _ in matrix_products(values, shape):
+            for _, _, text, run, _ in matrix_products(values, shape):
                 yield text, run()
 
 

@@ -17,11 +17,13 @@ from gradparity.record.frontend.source import Program, Slot, Statement
 from gradparity.record.graph import Array
 from gradparity.record.locate.atoms import Atom, atoms_of, is_value
 from gradparity.record.locate.edits import Scene, tried
-from gradparity.record.locate.edits.change import Change
+from gradparity.record.locate.edits.change import Change, number_like
 from gradparity.record.locate.edits.write import edited
 from gradparity.record.locate.expressions import Part, Reader
 from gradparity.record.locate.purity import Purity
 from gradparity.record.locate.recognise import Table
+SIMPLER = ("only", "only -right", "no call", "no method", "no index", "no T")
+
 
 @dataclass(eq=False)
 class Trial:
@@ -52,6 +54,12 @@ class Trial:
     def price(self) -> float:
         """The smaller, the likelier."""
         return self.change.price
+
+    @property
+    def simplifies(self) -> bool:
+        """Whether it only drops something, or puts 0 or 1 for it."""
+        key = self.change.key[1:] if self.change.key[0] == "everywhere" else self.change.key
+        return key[0] in SIMPLER or key in (("replace", "0"), ("replace", "1"))
 
     @property
     def key(self) -> tuple:
@@ -125,7 +133,7 @@ class Prober(Hooks):
         if slot.after is not None:
             expression = self.program.slots[slot.after].expression
         root = reader.read(expression)
-        if not is_value(root.value):
+        if not number_like(root.value):
             return
         base = np.asarray(root.value, dtype=np.float64)
         self.now[slot.number, turn] = base

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradparity.record.graph import Array, Provenance
+from gradparity.record.graph import Array, Graph, Provenance
 from gradparity.record.truth import Truth
 
 CLOSE = 1e-7
@@ -18,6 +18,7 @@ UNKNOWN, FORWARD, ZERO, SCALED, PARTIAL, EXACT = range(6)
 _WORTH = {UNKNOWN: 0.0, FORWARD: 0.0, ZERO: 0.0, SCALED: 0.5, PARTIAL: 0.95, EXACT: 1.0}
 WORTHS = np.array([_WORTH[state] for state in range(len(_WORTH))])
 MOST_SUMS = 400
+MOST_JOINED = 6
 MOST_SHAPED = 3000
 MOST_ALIKE = 12  # quantities of one key that a value is compared with
 
@@ -62,9 +63,10 @@ class Table:
     Args:
         truth: of the forward pass.
         named: provenance of forward values that have a name, such as `z = [h; x]`.
+        factor: what all gradients are taken times.
     """
 
-    def __init__(self, truth: Truth, named: Sequence[Provenance]) -> None:
+    def __init__(self, truth: Truth, named: Sequence[Provenance], factor: float = 1.0) -> None:
         self.quantities: list[Quantity] = []
         self.values = values = list[Array]()
         self._shaped: dict[tuple[int, ...], Array] = {}
@@ -72,7 +74,7 @@ class Table:
         def add(kind: str, places: Provenance, value: Array, node: int = -1) -> None:
             if value.size and value.any() and np.isfinite(value).all():
                 self.quantities.append(Quantity(kind, places, node))
-                values.append(value)
+                values.append(value if kind == "forward" or factor == 1.0 else factor * value)
 
         graph = truth.graph
         for number in np.flatnonzero(truth.forward):
@@ -89,6 +91,7 @@ class Table:
             add("adjoint", places, truth.adjoints[places])
         for uses in truth.grouped():
             self._sums(uses, add)
+            self._blocks(graph, uses, add)
         for uses in truth.of_same_numbers():
             self._subsets(uses, add)
         for number in np.flatnonzero(truth.forward):
@@ -117,6 +120,23 @@ class Table:
         first, last = np.cumsum(each, axis=0), np.cumsum(each[::-1], axis=0)
         for total in (*first[1:], *last[1:-1]):
             add("sum", places, total)
+
+    @staticmethod
+    def _blocks(graph: Graph, uses: Sequence, add) -> None:  # type: ignore[no-untyped-def]
+        """Of arrays that are joined, `z = [h; x]`, each one's part of the gradient by the whole."""
+        places = uses[0].provenance
+        makers = graph.producers()[places]
+        joined = np.unique(makers)
+        if not 1 < len(joined) <= MOST_JOINED or places.ndim == 0:
+            return
+        total = np.sum([use.contribution for use in uses], axis=0)
+        for maker in joined:
+            inside = np.argwhere(makers == maker)
+            block = tuple(
+                slice(a, b + 1) for a, b in zip(inside.min(0), inside.max(0), strict=True)
+            )
+            if makers[block].size == len(inside):
+                add("sum", places[block], total[block])
 
     @staticmethod
     def _subsets(uses: Sequence, add) -> None:  # type: ignore[no-untyped-def]
@@ -165,6 +185,16 @@ class Table:
             state[chosen], factor[chosen] = new[better], ratio[better]
             which[chosen] = self._order[places[better]]
         return state, factor, which
+
+    def common_factor(self, prints: Array) -> float:
+        """What most known values are times what they should be; 1 where they do not agree."""
+        states, factors, _ = self.states(prints)
+        large = prints[:, 0] > 2
+        rest = int((np.isin(states, (EXACT, PARTIAL)) & large).sum())
+        scaled, counts = np.unique(np.round(factors[(states == SCALED) & large], 6), return_counts=True)  # fmt: skip
+        if not len(counts) or counts.max() < max(3, rest + 1):
+            return 1.0
+        return float(factors[(states == SCALED) & (np.abs(factors - scaled[counts.argmax()]) < 1e-5)][0])  # fmt: skip
 
     def _compared(self, wanted: Array, places: Array) -> tuple[Array, Array]:
         """States of fingerprints as multiples of one quantity each, and the multiples."""

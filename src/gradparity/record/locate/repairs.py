@@ -13,8 +13,8 @@ from gradparity.record.locate.statements import StatementEdit
 from gradparity.record.subject.trees import Path
 
 Repair = Trial | StatementEdit
-PER_WORTH = 2.0  # nats that one more known statement is worth
-LEAF_WORTH = 3.0  # statements that one more right gradient is worth
+PER_WORTH = 5.0  # nats that one more known statement is worth
+LEAF_WORTH = 2.0  # statements that one more right gradient is worth
 MOVES = 0.5  # what a change costs more at a statement that only hands a value on
 
 

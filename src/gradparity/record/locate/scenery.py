@@ -1,7 +1,7 @@
 """What is known of one version of a subject: its record, and which of its values are true."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +41,8 @@ class Scenery:
         depth: how far each is from the first unknown ones.
         recurrent: slots that depend on their own values, one execution before.
         reached: by slot, parameters whose gradients depend on its values.
+        there: numbers of the true quantities that some value is.
+        position: of each value seen, by (slot, turn).
     """
 
     record: Record
@@ -54,6 +56,8 @@ class Scenery:
     depth: Array
     recurrent: set[int]
     reached: dict[int, frozenset[Path]]
+    there: Array
+    position: dict[tuple[int, int], int]
 
     @classmethod
     def of(
@@ -64,10 +68,12 @@ class Scenery:
         table: Table,
         backward: frozenset[int],
         slots: Sequence[Slot],
+        both: set[int],
+        moves: set[int],
     ) -> "Scenery":
         """Look at a record."""
         values = [record.graph.values(s.provenance) for s in record.seen]
-        states, _, _ = table.states(fingerprints(values))
+        states, _, which = table.states(fingerprints(values))
         seen = {(s.slot, s.turn): s for s in record.seen}
         counts: dict[int, int] = defaultdict(int)
         first: dict[int, int] = {}
@@ -78,11 +84,12 @@ class Scenery:
         parents = parents_of(record.graph, truth, record.seen)
         mine = np.array([s.slot in backward for s in record.seen], dtype=bool)
         bad = mine & np.isin(states, (UNKNOWN, SCALED, FORWARD))
-        depth = depths(parents, bad, _helping(record.seen, states, slots))
+        depth = depths(parents, bad, _helping(record.seen, states, slots, both, moves))
         again = recurrent(record.seen, parents)
         return cls(
             record, truth, response, seen, counts, states, first, parents, depth, again,
-            response.reached(),
+            response.reached(), np.unique(which[np.isin(states, (EXACT, PARTIAL))]),
+            {(s.slot, s.turn): k for k, s in enumerate(record.seen)},
         )  # fmt: skip
 
     def near(self, most: int) -> dict[int, set[int]]:
@@ -98,14 +105,21 @@ class Scenery:
         """How many gradients are wrong that a slot has no part in, or right although it has."""
         return len(self.reached.get(place, frozenset()) ^ wrong)
 
+    def only_enters(self, place: int, turns: Collection[int]) -> bool:
+        """Whether its values are the forward pass's."""
+        numbers = [self.position[place, t] for t in turns if (place, t) in self.position]
+        return bool(numbers) and bool((self.states[numbers] == FORWARD).all())
+
     def known(self, place: int, turn: int) -> bool:
         """Whether a value is a true quantity."""
         first = self.first.get(place)
         return first is None or turn < first
 
 
-def _helping(seen: Sequence[Seen], states: Array, slots: Sequence[Slot]) -> Array:
-    """Which values stand in a short function that holds no gradient, `dtanh(y)`, or enter one."""
+def _helping(
+    seen: Sequence[Seen], states: Array, slots: Sequence[Slot], both: set[int], moves: set[int]
+) -> Array:
+    """Which values stand in a function that holds no gradient, `dtanh(y)`, or enter one."""
     scopes: dict[int, set[int]] = defaultdict(set)
     carrying = set()
     for s, state in zip(seen, states, strict=True):
@@ -113,9 +127,10 @@ def _helping(seen: Sequence[Seen], states: Array, slots: Sequence[Slot]) -> Arra
         scopes[id(statement.scope)].add(statement.number)
         if state in (EXACT, PARTIAL, SCALED):
             carrying.add(id(statement.scope))
-    short = {n for n, inside in scopes.items() if len(inside) <= SHORT} - carrying
+    short = {n for n, inside in scopes.items() if len(inside) <= SHORT}
+    short = (short | {id(slots[n].statement.scope) for n in both}) - carrying
     entering = [
-        state == FORWARD and slots[s.slot].kind == "argument"
+        s.slot in moves or (state == FORWARD and slots[s.slot].kind == "argument")
         for s, state in zip(seen, states, strict=True)
     ]
     inside = [id(slots[s.slot].statement.scope) in short for s in seen]

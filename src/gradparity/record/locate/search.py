@@ -17,7 +17,7 @@ from gradparity.record.locate.recognise import Table
 from gradparity.record.locate.repairs import PER_WORTH, Explanation, Repair
 from gradparity.record.locate.response import respond
 from gradparity.record.locate.scenery import Scenery
-from gradparity.record.locate.statements import StatementEdit, statement_edits
+from gradparity.record.locate.statements import StatementEdit, handed_on, rescalings, statement_edits
 from gradparity.record.locate.weigh import Scales
 from gradparity.record.rules import Rules
 from gradparity.record.runs import Record, Runner
@@ -34,8 +34,11 @@ CHEAP = 2.0  # price of a change that solves at which nothing else is looked at
 QUITE, LIKELY, ANY = 3.6, 4.2, 8.0  # prices of a change that ends the search, early to late
 FEW = 8  # slots of which exactly the wrong gradients depend, up to which all are looked at closely
 FITTING = 1.0  # how much more it may cost where exactly the wrong gradients depend on it
-BETTER = 0.5  # by how much a repair has to improve on not having it
+BETTER, MUCH = 0.5, 2.0  # by how much a repair has to improve, and to end the search
 MOST_SUSPECTS = 12
+MOST_KNOWN = 4  # changes of a slot that make it known that are run
+SURE = 4.5  # price of a repair up to which it is told although it is not all
+HELPS = 1.5  # how much more is known with it
 
 Turns = dict[int, frozenset[int]]
 
@@ -52,6 +55,8 @@ class Search:
         table: true quantities.
         backward: slots of the backward pass.
         minted: those whose values have numbers of their own.
+        both: slots of functions that both passes call.
+        moves: slots that only name a forward value.
         loss: of the forward pass.
     """
 
@@ -63,6 +68,8 @@ class Search:
     table: Table
     backward: frozenset[int]
     minted: frozenset[int]
+    both: set[int]
+    moves: set[int]
     loss: float
 
     def __post_init__(self) -> None:
@@ -70,10 +77,14 @@ class Search:
         self.court = Court(self.runner, self.right, self.table, self.backward, self.loss)
         self.deadline = time.monotonic() + SECONDS
 
-    def run(self) -> Explanation:
-        """The best explanation that was found."""
-        now = self.court.evaluated([])
-        record, truth = self.record, self.truth
+    def run(self, start: Sequence[Repair] = ()) -> Explanation:
+        """The best explanation that was found.
+
+        Args:
+            start: repairs to begin with.
+        """
+        now = self.court.evaluated(list(start))
+        record, truth = self._recorded(start) if start else (self.record, self.truth)
         while len(now.right) < len(self.right) and len(now.trials) < MOST_REPAIRS:
             following = self._step(now, self._scenery(record, truth))
             if following is None:
@@ -83,6 +94,24 @@ class Search:
                 record, truth = self._recorded(now.trials)
         return self._pruned(now)
 
+    def rescaled(self, found: Explanation) -> Explanation:
+        """With the division by a size that all gradients lack, if one puts them right."""
+        now = self.court.evaluated(found.trials)
+        record, truth = self._recorded(found.trials)
+        for better in self._rescaled(now, self._scenery(record, truth)):
+            return better
+        return now
+
+    def certain(self, trials: Sequence[Repair]) -> list[Repair]:
+        """The repairs that are told although they are not all: without each, less is right."""
+        kept = [t for t in trials if t.price <= SURE]
+        for trial in list(kept):
+            whole = self.court.evaluated(kept)
+            fewer = self.court.evaluated([t for t in kept if t is not trial])
+            if len(fewer.right) >= len(whole.right) and fewer.score >= whole.score - HELPS:
+                kept.remove(trial)
+        return kept
+
     def _recorded(self, trials: Sequence[Repair]) -> tuple[Record, Truth]:
         version = self.court.version(trials)
         record = self.runner.recorded(self.minted, patches=version.patches, codes=version.codes)
@@ -91,7 +120,9 @@ class Search:
     def _scenery(self, record: Record, truth: Truth) -> Scenery:
         response = respond(record, truth, self.right, self.rules, set(self.backward))
         slots = self.runner.code.program.slots
-        return Scenery.of(record, truth, response, self.table, self.backward, slots)
+        return Scenery.of(
+            record, truth, response, self.table, self.backward, slots, self.both, self.moves
+        )
 
     def _pruned(self, found: Explanation) -> Explanation:
         """Without repairs that a later one has made needless."""
@@ -105,7 +136,7 @@ class Search:
     def _step(self, now: Explanation, scenery: Scenery) -> Explanation | None:
         """One more repair, or several that do not depend on each other."""
         better: list[Explanation] = []
-        for enough, candidates in self._candidates(now, scenery):
+        for enough, gain, candidates in self._candidates(now, scenery):
             for found in candidates:
                 if found.total < now.total - BETTER:
                     better.append(found)
@@ -113,7 +144,7 @@ class Search:
                     if cheap and len(found.right) == len(self.right):
                         return found
             better.sort(key=lambda e: e.total)
-            if better and self._convinces(better[0], now, scenery, enough):
+            if better and self._convinces(better[0], now, scenery, enough, gain):
                 break
             if time.monotonic() > self.deadline:
                 break
@@ -136,13 +167,13 @@ class Search:
         return best
 
     def _convinces(
-        self, best: Explanation, now: Explanation, scenery: Scenery, enough: float
+        self, best: Explanation, now: Explanation, scenery: Scenery, enough: float, gain: float
     ) -> bool:
         """Whether it is not worth looking further."""
-        if len(best.right) < len(self.right):
-            return best.total < now.total - 2.0 and len(best.right) >= len(now.right)
         if enough < ANY and _spoils(best, scenery):
             return False
+        if len(best.right) < len(self.right):
+            return best.total < now.total - gain and len(best.right) >= len(now.right)
         repair = best.trials[-1]
         wrong = frozenset(self.right) - now.right
         fits = isinstance(repair, Trial) and not scenery.misfit(repair.slot.place, wrong)
@@ -150,64 +181,65 @@ class Search:
 
     def _candidates(
         self, now: Explanation, scenery: Scenery
-    ) -> Iterator[tuple[float, Iterator[Explanation]]]:
+    ) -> Iterator[tuple[float, float, Iterator[Explanation]]]:
         """Explanations with one repair more, the likelier ones first.
 
-        Each with the price of a repair that ends the search after them.
+        Each with what ends the search after them: the price of a repair that makes all right, and
+        by how much one that does not improves.
         """
         scales = Scales(scenery, self.table, self.rules, self.court.scale)
-        for stage, (enough, turns, kind) in enumerate(self._stages(now, scenery)):
+        stages = Stages.of(self, now, scenery)
+        yield ANY, MUCH, self._rescaled(now, scenery)
+        yield QUITE, BETTER, self._local(now, stages.zero, scales, "slips")
+        yield QUITE, BETTER, self._unused(now, scenery)
+        if len(stages.fitting) <= FEW:
+            yield QUITE, MUCH, self._tried(now, stages.nearest, scales, "small", hasty=True)
+        for kind in ("missing", "twice"):
+            yield QUITE, BETTER, self._local(now, stages.unknown, scales, kind)
+        for stage, (enough, turns, kind) in enumerate(stages.all()):
             if turns:
-                yield enough, self._tried(now, turns, scales, kind)
+                yield enough, MUCH, self._tried(now, turns, scales, kind)
             if stage == 2:
-                yield ANY, self._left_out(now, scenery)
-                yield ANY, self._statements(now, scenery)
+                yield ANY, MUCH, self._left_out(now, scenery)
+                yield ANY, MUCH, self._statements(now, scenery)
 
-    def _stages(self, now: Explanation, scenery: Scenery) -> Iterator[tuple[float, Turns, str]]:
-        """Slots and executions to look at, and how.
-
-        First those of which exactly the wrong gradients depend; then what is seldom executed, and
-        what is near the first unknown values.
-        """
-        slots = self.runner.code.program.slots
-        taken = {t.slot.number for t in now.trials if isinstance(t, Trial)} | set(self.runner.base)
-        every = [
-            n
-            for n in self.backward
-            if n not in taken and slots[n].kind != "after" and scenery.acts(slots[n].place)
-        ]
-        counts = {n: scenery.counts[slots[n].place] for n in every}
-        seldom = {n: frozenset(range(counts[n])) for n in every if counts[n] <= ALL_TURNS}
-        near = {most: scenery.near(most) for most in (0, 1, 4)}
-
-        def close(most: int) -> Turns:
-            found = {n: frozenset(near[most].get(slots[n].place, ())) for n in every}
-            return {n: turns for n, turns in found.items() if turns}
-
-        def all_of() -> Turns:
-            first = {n: scenery.first.get(slots[n].place, 0) for n in every}
-            return {n: frozenset({0, first[n], min(first[n] + 1, counts[n] - 1)}) for n in every}
-
-        wrong = frozenset(self.right) - now.right
-        fitting = {n for n in every if not scenery.misfit(slots[n].place, wrong)}
-        first = _together(seldom, close(1))
-        fits = _only(_together(first, all_of() if len(fitting) <= FEW else {}), fitting)
-        nearest = fits if len(fitting) <= FEW else _only(close(0), fitting)
-        second = _without(close(4), first)
-        yield QUITE, nearest, "small"
-        yield QUITE, nearest, "deep"
-        yield QUITE, _without(fits, nearest), "slips"
-        yield ANY, _without(fits, nearest), "missing"
-        yield LIKELY, _without(first, fits), "slips"
-        yield ANY, _without(_together(close(0), seldom), nearest), "deep"
-        yield ANY, _without(first, fits), "missing"
-        yield ANY, second, "small"
-        yield ANY, _without(all_of(), _together(first, second)), "small"
-
-    def _tried(
+    def _local(
         self, now: Explanation, turns: Turns, scales: Scales, kind: str
     ) -> Iterator[Explanation]:
-        """The most promising changes of some slots, run."""
+        """Changes that make a first unknown value a true quantity that was nowhere yet."""
+        prober = self._probed(now, turns, kind)
+        moving = [t for n in turns if n in self.moves for t in prober.trials[n].values()]
+        gains = scales.gains(moving, prober)
+        for trial in sorted(moving, key=lambda t: t.price - PER_WORTH * gains.get(t, 0.0))[:MOST_KNOWN]:
+            yield self.court.evaluated([*now.trials, trial])
+        for number in turns:
+            known = [t for t in prober.trials[number].values() if not t.simplifies]
+            known = scales.newly_known(known)
+            most = MOST_KNOWN * (3 if kind == "twice" else 1)
+            for trial in sorted(known, key=lambda t: t.price)[:most]:
+                yield self.court.evaluated([*now.trials, trial])
+
+    def _unused(self, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:
+        """Statements that hand on what is computed, true, and used by nobody."""
+        slots = self.runner.code.program.slots
+        taken = {t.statement.number for t in now.trials}
+        dead = [
+            slots[n].statement
+            for n in sorted(self.backward)
+            if slots[n].kind in ("value", "element")
+            and slots[n].place in scenery.counts
+            and not scenery.acts(slots[n].place)
+            and scenery.known(slots[n].place, 0)
+            and slots[n].statement.number not in taken
+        ]
+        for statement in dict.fromkeys(dead):
+            for edit in islice(handed_on(statement), MOST):
+                yield self.court.evaluated([*now.trials, edit])
+
+    def _tried(
+        self, now: Explanation, turns: Turns, scales: Scales, kind: str, hasty: bool = False
+    ) -> Iterator[Explanation]:
+        """The most promising changes of some slots, run; in haste only what solves."""
         prober = self._probed(now, turns, kind)
         trials = [t for n in turns for t in prober.trials[n].values()]
         if kind == "deep":
@@ -215,15 +247,19 @@ class Search:
         solving = scales.solving(trials, prober)
         most = solving[0].price + 0.5 if solving else None
         rivals = [t for t in trials if most is None or t.price <= most]
-        gains = {} if solving else scales.gains(rivals, prober)
+        gains = {} if solving or hasty else scales.gains(rivals, prober)
         solving += self._repeated(now, rivals, gains, scales)
         if solving:
             cheapest = min(t.price for t in solving)
             chosen = [t for t in solving if t.price <= cheapest + 1.0]
+        elif hasty:
+            chosen = scales.reshaping(trials)[:FEWEST]
         else:
             gaining = [t for t in rivals if gains.get(t, 0.0) > 1e-6]
             gaining.sort(key=lambda t: t.price - PER_WORTH * gains[t])
-            chosen = [*gaining[: MOST // 2], *scales.reshaping(trials)]
+            silent = [t for t in trials if t.slot.place not in scales.scenery.counts]
+            silent.sort(key=lambda t: t.price)
+            chosen = [*gaining[: MOST // 2], *scales.reshaping(trials), *silent]
         budget = int(np.clip(RUN_SECONDS / self.court.pace, FEWEST, MOST))
         for trial in _distinct(chosen)[:budget]:
             if time.monotonic() < self.deadline:
@@ -269,6 +305,32 @@ class Search:
         for edit in islice(additions(gathered, lacking), MOST):
             yield from self._if_more_right(now, edit)
 
+    def _rescaled(self, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:
+        """A size by which an array was to be divided, where all gradients lack the same factor."""
+        graph = scenery.record.graph
+        factors = [
+            float((graph.values(scenery.record.gradients[p]) * truly).sum() / (truly**2).sum())
+            for p, truly in self.right.items()
+            if scenery.record.gradients[p].shape == truly.shape and truly.any()
+        ]
+        if not factors or now.right or np.ptp(factors) > 1e-6 * abs(factors[0]):
+            return
+        program = self.runner.code.program
+        seen = [program.slots[s.slot].statement for s in scenery.record.seen if s.slot in self.backward]  # fmt: skip
+        begins: dict[int, int] = {}
+        for statement in seen:
+            line = begins.get(id(statement.scope), statement.line)
+            begins[id(statement.scope)] = min(line, statement.line)
+        clips = {program.slots[n].statement for n in self.runner.base}
+        behind = [
+            s
+            for scope, line in begins.items()
+            for s in program.statements
+            if id(s.scope) == scope and s.line >= line and s not in clips
+        ]
+        for edit in islice(rescalings(behind, factors[0]), MOST):
+            yield from self._if_more_right(now, edit)
+
     def _statements(self, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:
         """Changes of whole statements that put more gradients right."""
         program = self.runner.code.program
@@ -284,7 +346,8 @@ class Search:
         inside = [s for s in program.statements if s.scope is not None]
         ordered += [*(s for s in inside if id(s.scope) in scopes), *inside]
         taken = {t.statement.number for t in now.trials}
-        end = time.monotonic() + STATEMENT_SECONDS
+        single = min(misfits.values(), default=1) == 0
+        end = time.monotonic() + (STATEMENT_SECONDS if single else STATEMENT_SECONDS / 3)
         wanted = [s for s in dict.fromkeys(ordered) if s.number not in taken]
         for edit in statement_edits(program, wanted):
             if time.monotonic() > end:
@@ -310,6 +373,77 @@ class Search:
             acting = [n for n in sorted(self.backward) if scenery.acts(slots[n].place)]
             found = {slots[n].statement: None for n in acting[-3:]}
         return list(found)
+
+
+@dataclass
+class Stages:
+    """Slots and executions to look at.
+
+    Attributes:
+        fitting: slots of which exactly the wrong gradients depend.
+        zero: the first unknown values.
+        unknown: those of them that are computed where they stand.
+        nearest, fits: of the fitting ones, the closest, and all that are near.
+        seldom: what is executed a few times.
+        first, second: what is near the first unknown values, and a little further.
+        every: two or three executions of everything.
+        silent: slots whose values are no real numbers: a counter stands where an array belongs.
+    """
+
+    fitting: set[int]
+    zero: Turns
+    unknown: Turns
+    nearest: Turns
+    fits: Turns
+    seldom: Turns
+    first: Turns
+    second: Turns
+    every: Turns
+    silent: Turns
+
+    @classmethod
+    def of(cls, search: Search, now: Explanation, scenery: Scenery) -> "Stages":
+        """Those of a version."""
+        slots = search.runner.code.program.slots
+        taken = {t.slot.number for t in now.trials if isinstance(t, Trial)} | set(search.runner.base)
+        open_ = [n for n in search.backward if n not in taken and slots[n].kind != "after"]
+        acting = [n for n in open_ if scenery.acts(slots[n].place)]
+        counts = {n: scenery.counts[slots[n].place] for n in acting}
+
+        def close(most: int) -> Turns:
+            near = scenery.near(most)
+            found = {
+                n: frozenset(near.get(slots[n].place, set()) | near.get(n, set())) for n in acting
+            }
+            return {n: turns for n, turns in found.items() if turns}
+
+        first = {n: scenery.first.get(slots[n].place, 0) for n in acting}
+        every = {n: frozenset({0, k, min(k + 1, counts[n] - 1)}) for n, k in first.items()}
+        seldom = {n: frozenset(range(counts[n])) for n in acting if counts[n] <= ALL_TURNS}
+        wrong = frozenset(search.right) - now.right
+        fitting = {n for n in acting if not scenery.misfit(slots[n].place, wrong)}
+        near, few = _together(seldom, close(1)), len(fitting) <= FEW
+        fits = _only(_together(near, every if few else {}), fitting)
+        silent = [n for n in sorted(open_) if slots[n].place not in scenery.counts]
+        zero = close(0)
+        unknown = {n: t for n, t in zero.items() if not scenery.only_enters(slots[n].place, t)}
+        return cls(
+            fitting, zero, unknown, fits if few else _only(close(0), fitting), fits, seldom, near,
+            _without(close(4), near), every, {n: frozenset({0}) for n in silent},
+        )  # fmt: skip
+
+    def all(self) -> Iterator[tuple[float, Turns, str]]:
+        """Which changes to try where, and what price ends the search then."""
+        yield QUITE, self.nearest, "small"
+        yield QUITE, self.nearest, "deep"
+        yield QUITE, _without(self.fits, self.nearest), "slips"
+        yield ANY, _without(self.fits, self.nearest), "missing"
+        yield LIKELY, _without(self.first, self.fits), "slips"
+        yield ANY, _without(_together(self.zero, self.seldom), self.nearest), "deep"
+        yield ANY, _without(self.first, self.fits), "missing"
+        yield ANY, self.silent, "slips"
+        yield ANY, self.second, "small"
+        yield ANY, _without(self.every, _together(self.first, self.second)), "small"
 
 
 def _spoils(found: Explanation, scenery: Scenery) -> bool:

@@ -13,9 +13,11 @@ from typing import Any
 
 from gradparity.record.frontend.source import Program, Statement, is_of_library
 from gradparity.record.locate.edits import write
+from gradparity.record.locate.edits.operands import unlike
 
 Body = list[ast.stmt]
 MOST_INDICES = 12
+MOST_NAMES, MOST_PARTS = 6, 24  # places that a value may be handed on to
 
 
 @dataclass(eq=False)
@@ -49,6 +51,48 @@ def statement_edits(program: Program, statements: Sequence[Statement]) -> Iterat
                     yield StatementEdit(
                         wanted[first], {first: [second], second: [first]}, ("exchanged",), 2.6
                     )
+
+
+def handed_on(statement: Statement) -> Iterator[StatementEdit]:
+    """What a statement has bound put where something else of the function's stands."""
+    node: Any = statement.node
+    if not isinstance(node, ast.Assign) or statement.scope is None:
+        return
+    bound = [n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)]
+    names: dict[str, None] = {}
+    parts: dict[str, None] = {}
+    for other in ast.walk(statement.scope):
+        if not isinstance(other, ast.Assign | ast.AugAssign):
+            continue
+        for target in other.targets if isinstance(other, ast.Assign) else [other.target]:
+            if isinstance(target, ast.Subscript):
+                for index in _other_indices(target.slice, _indices_in(statement)):
+                    parts[ast.unparse(ast.Subscript(target.value, index, ast.Store()))] = None
+            names |= dict.fromkeys(n.id for n in ast.walk(target) if isinstance(n, ast.Name))
+    for name in bound:
+        alike = sorted(set(names) - set(bound), key=lambda n: unlike(n, name))
+        for place in (*alike[:MOST_NAMES], *list(parts)[:MOST_PARTS]):
+            for sign in ("", "+"):
+                text = f"{place} {sign}= {name}"
+                new = _placed(ast.parse(text).body[0], node)
+                yield StatementEdit(statement, {node: [node, new]}, ("missing", text), 2.4)
+
+
+def rescalings(statements: Sequence[Statement], factor: float) -> Iterator[StatementEdit]:
+    """An array divided by one of its sizes, or multiplied, behind a statement that made it."""
+    sign = "/" if abs(factor) > 1 else "*"
+    for statement in statements:
+        node: Any = statement.node
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        while isinstance(target, ast.Subscript):
+            target = target.value
+        if not isinstance(target, ast.Name | ast.Attribute):
+            continue
+        name = ast.unparse(target)
+        for size in ("size", "shape[0]", "shape[1]", "shape[-1]"):
+            new = _placed(ast.parse(f"{name} {sign}= {name}.{size}").body[0], node)
+            kind = ("missing", ast.unparse(new))
+            yield StatementEdit(statement, {node: [node, new]}, kind, 3.0)
 
 
 def _placed(new: ast.stmt, old: ast.stmt) -> ast.stmt:

@@ -2,9 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
+from gradparity.record.frontend.hooks import Seen
 from gradparity.record.graph import Array
 from gradparity.record.locate.probe import Again, Prober, Trial
 from gradparity.record.locate.recognise import (
@@ -22,6 +24,7 @@ from gradparity.record.rules import Rules
 LINEAR = 1e-7
 EVALUATIONS = 3000  # of changes of one slot, over all its executions
 WEIGHED = 640  # values of one execution that are put into the record, the likeliest ones
+READ = 30  # operations behind the first one that reads a change, so far it is followed
 RESHAPED = 40  # changes of a value's shape that are run
 
 
@@ -100,8 +103,7 @@ class Scales:
         seen = scenery.seen.get((place, turn))
         if seen is None:
             return np.zeros(AT_ONCE)
-        following = scenery.seen.get((place, turn + 1))
-        until = scenery.record.graph.size if following is None else following.size
+        until = self._until(seen, scenery.seen.get((place, turn + 1)))
         asked = {
             k: s.provenance
             for k, s in enumerate(scenery.record.seen)
@@ -116,6 +118,25 @@ class Scales:
         worth = WORTHS[states].reshape(len(keys), AT_ONCE) - WORTHS[scenery.states[keys]][:, None]
         slots = np.array([scenery.record.seen[k].slot for k in keys])
         return sum((worth[slots == n].mean(0) for n in np.unique(slots)), np.zeros(AT_ONCE))
+
+    def _until(self, seen: Seen, following: Seen | None) -> int:
+        """How far a change is followed: to the next execution, but until somebody has read it."""
+        graph = self.scenery.record.graph
+        reader = int(self._readers[seen.provenance.reshape(-1)].min())
+        if following is None or reader >= len(graph.nodes):
+            return graph.size
+        read = graph.nodes[min(reader + READ, len(graph.nodes) - 1)].stop
+        return max(following.size, read)
+
+    @cached_property
+    def _readers(self) -> Array:
+        """`(size,)` for every number the position of the first node that takes it."""
+        graph = self.scenery.record.graph
+        found = np.full(graph.size, len(graph.nodes))
+        for number in range(len(graph.nodes) - 1, -1, -1):
+            for places in graph.nodes[number].operands:
+                found[places.reshape(-1)] = number
+        return found
 
     def worth_repeating(
         self, trials: Sequence[Trial], gains: Mapping[Trial, float], per_worth: float
@@ -137,6 +158,15 @@ class Scales:
             return []
         known = self._known([v for _, v in pairs])
         return list(dict.fromkeys(t for (t, _), k in zip(pairs, known, strict=True) if k))
+
+    def newly_known(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Changes that make a value known that no other is, in its shape or another."""
+        pairs = [(t, v) for t in trials for v in (*t.values.values(), *t.reshaped.values())]
+        if not pairs:
+            return []
+        states, _, which = self.table.states(fingerprints([v for _, v in pairs]))
+        fresh = np.isin(states, (EXACT, PARTIAL)) & ~np.isin(which, self.scenery.there)
+        return list(dict.fromkeys(t for (t, _), k in zip(pairs, fresh, strict=True) if k))
 
     def reshaping(self, trials: Sequence[Trial]) -> list[Trial]:
         """Changes that give a value another shape: those that make it known, and likely ones."""

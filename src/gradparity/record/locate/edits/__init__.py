@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from gradparity.record.locate.atoms import is_value
+from gradparity.record.locate.edits import write
 from gradparity.record.locate.edits.calls import calls
 from gradparity.record.locate.edits.change import Change, Changes, Scene
 from gradparity.record.locate.edits.indices import indices
@@ -21,6 +22,9 @@ EVERYWHERE = 0.8  # what it costs that a slip was made several times
 Kind = Callable[[Part, Scene], Changes]
 NAMED = (ast.Name, ast.Attribute, ast.Subscript, ast.Call)
 SLIPS = (replaced, dropped, operators, constants, indices, calls, transposed)
+DEAREST = 2.6  # a slip that is tried together with another one
+MOST_TWICE = 40
+TWICE = 0.5  # what it costs that there are two
 Tried = Iterator[tuple[tuple[Part, ...], Change]]
 
 
@@ -28,12 +32,34 @@ def tried(kind: str, root: Part, scene: Scene) -> Tried:
     """Changes of an expression: "slips", what is "missing", both as "small", or "deep"."""
     if kind == "deep":
         yield from products(root, scene)
+    if kind == "twice":
+        yield from _twice(root, scene)
     if kind in ("slips", "small"):
         yield from _each(root, scene, SLIPS)
         yield from _everywhere(root, scene, (replaced, dropped))
     if kind in ("missing", "small"):
         yield from _each(root, scene, (inserted,))
         yield from _everywhere(root, scene, (inserted,))
+
+
+def _twice(root: Part, scene: Scene) -> Tried:
+    """Two slips in one expression."""
+    once = [(p, c) for p, c in _each(root, scene, SLIPS) if c.price <= DEAREST]
+    once.sort(key=lambda found: found[1].price)
+    for parts, first in once[:MOST_TWICE]:
+        whole = scene.reader.read(write.edited(root.node, [p.node for p in parts], first.build))
+        if whole.is_opaque:
+            continue
+        for (part,), second in _each(whole, scene, SLIPS):
+            if second.price <= DEAREST:
+                yield (root,), Change(
+                    lambda part=part, second=second: part.changed(second.run()),
+                    ("twice", *first.key, *map(str, second.key), part.position),
+                    first.price + second.price + TWICE,
+                    lambda _, whole=whole, part=part, second=second: write.edited(
+                        whole.node, (part.node,), second.build
+                    ),
+                )  # fmt: skip
 
 
 def _each(root: Part, scene: Scene, kinds: Sequence[Kind]) -> Tried:

@@ -50,6 +50,29 @@ def calls(part: Part, scene: Scene) -> Changes:
     yield from _permutations(given)
     yield from _reshapes(given)
     yield from _reversals(given)
+    yield from _of_activated(given)
+
+
+ACTIVATED: tuple[tuple[str, Callable], ...] = (
+    ("{a} * (1 - {a})", lambda a: a * (1 - a)),
+    ("1 - {a} ** 2", lambda a: 1 - a * a),
+)
+
+
+def _of_activated(given: "Given") -> Changes:
+    """The derivative by what an activation has made, where its argument is that already."""
+    if isinstance(given.function, np.ufunc) or len(given.values) < 1:
+        return
+    value = given.values[0]
+    if not isinstance(given.node.func, ast.Name) or not isinstance(value, np.ndarray | float):
+        return
+    text = ast.unparse(given.node.args[0])
+    for form, run in ACTIVATED:
+        new = form.format(a=text)
+        yield Change(
+            lambda run=run: run(value), ("activated", new), 2.6,
+            lambda _, new=new: write.expression(f"({new})"),
+        )  # fmt: skip
 
 
 class Given:

@@ -45,7 +45,9 @@ def replaced(part: Part, scene: Scene) -> Changes:
         return
     text, shape = ast.unparse(part.node), np.shape(part.value)
     for atom, value in scene.atoms:
-        price = 2.0 + _unlike(text, atom.text)
+        if not np.any(value) and np.any(part.value):
+            continue  # what is zero by chance makes much else right by chance
+        price = 2.0 + unlike(text, atom.text)
         found = False
         for name, one, node, extra in oriented(atom, value, shape):
             found = True
@@ -72,7 +74,7 @@ def _is_called(part: Part) -> bool:
     return above is not None and isinstance(above.node, ast.Call) and part.position == 0
 
 
-def _unlike(left: str, right: str) -> float:
+def unlike(left: str, right: str) -> float:
     """How unlike two names are, 0 to 1.8: people mix up what is called alike."""
     if left.replace("d", "") == right.replace("d", "") or _letters(left) == _letters(right):
         return 0.0

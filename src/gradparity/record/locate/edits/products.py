@@ -173,14 +173,15 @@ def _terms(part: Part, sign: float = 1.0) -> Iterator[tuple[Part, float]]:
 def _matrix(
     named: list[Named], shape: tuple[int, ...], wanted: Array
 ) -> Iterator[tuple[str, Callable[[], Any], float]]:
-    """Products of two matrices that are wanted."""
+    """Products of two matrices that are wanted; the sum over a product is one of two vectors."""
     if len(shape) < 2:
         return
     totals = wanted.reshape(len(wanted), -1).sum(1)
     scale = CLOSE * np.abs(wanted).reshape(len(wanted), -1).sum(1) + 1e-300
-    for text, run, price in matrix_products(named, shape):
-        made = run()
-        for k in np.flatnonzero(np.abs(totals - made.sum()) <= scale):
+    for left, right, text, run, price in matrix_products(named[:MOST], shape):
+        total = float((left * right).sum())
+        for k in np.flatnonzero(np.abs(totals - total) <= scale):
+            made = run()
             if np.allclose(made, wanted[k], rtol=1e-7, atol=1e-9 * np.abs(made).max()):
                 yield text, run, price
                 break
@@ -191,29 +192,35 @@ def _real(value: Any) -> bool:
 
 
 def matrix_products(
-    named: list[Named], shape: tuple[int, ...]
-) -> Iterator[tuple[str, Callable[[], Any], float]]:
-    """Products of two matrices, each as it is or transposed, and of two vectors."""
+    named: Sequence[Named], shape: tuple[int, ...]
+) -> Iterator[tuple[Array, Array, str, Callable[[], Any], float]]:
+    """Products of two matrices, each as it is or transposed, and of two vectors.
+
+    Yields:
+        Two arrays whose product's entries add up to the product's; its text, value and price.
+    """
     if len(shape) < 2:
         return
     sides = [side for text, value in named for side in _sides(text, value)]
-    rights: dict[int, list[Named]] = defaultdict(list)
+    rights: dict[int, list[tuple[str, Any, Array]]] = defaultdict(list)
     for text, value in sides:
         if value.shape[-1] == shape[-1]:
-            rights[value.shape[-2]].append((text, value))
+            rights[value.shape[-2]].append((text, value, value.sum(-1)))
     for left, a in sides:
         if a.shape[-2] != shape[-2]:
             continue
-        for right, b in rights[a.shape[-1]]:
+        down = a.sum(-2)
+        for right, b, across in rights[a.shape[-1]]:
             if left.endswith(".T") and right.endswith(".T"):
                 continue
             if _spread(a.shape[:-2], b.shape[:-2]) == shape[:-2]:
-                yield f"{left} @ {right}", lambda a=a, b=b: a @ b, 4.6
+                yield down, across, f"{left} @ {right}", lambda a=a, b=b: a @ b, 4.6
     vectors = [(t, v) for t, v in named if np.ndim(v) == 1]
     for left, a in vectors:
         for right, b in vectors:
             if (a.size, b.size) == shape:
-                yield f"np.outer({left}, {right})", lambda a=a, b=b: np.outer(a, b), 4.6
+                text = f"np.outer({left}, {right})"
+                yield a.sum(), b.sum(), text, lambda a=a, b=b: np.outer(a, b), 4.6
 
 
 def _sides(text: str, value: Any) -> Iterator[Named]:

@@ -1,0 +1,168 @@
+"""Gradients that are clipped before they are returned: where, and what they are without it.
+
+A clip that acts makes every gradient wrong and no line of the derivation. So it is found, put out
+of action for all that follows, and told.
+"""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradparity.record.frontend.hooks import Patch
+from gradparity.record.frontend.source import Slot, with_calls_hooked
+from gradparity.record.graph import Array
+from gradparity.record.runs import Plain, Runner
+from gradparity.record.subject.trees import Path
+
+OTHER_SEED = 2003
+SAME = 1e-4
+NORM_WORDS = ("clip", "norm", "scale", "coef", "factor", "ratio", "limit", "max")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Where a clip stands.
+
+    Attributes:
+        file, line: of it.
+        kind: "norm" or "value".
+    """
+
+    file: str
+    line: int
+    kind: str
+
+
+def without_clipping(runner: Runner) -> list[Clip]:
+    """Find clips that act, and put them out of action in every later run.
+
+    Args:
+        runner: of the subject; its `base` and its program's `unclipped` are added to.
+    """
+    before, other = _run(runner), _run(_other(runner))
+    if _one_norm(before, other):
+        return _norms(runner, before)
+    return _values(runner, before) if _at_a_bound(before) else []
+
+
+def _run(runner: Runner) -> Plain:
+    return runner.plain(runner.hooks())
+
+
+def _other(runner: Runner) -> Runner:
+    other = Runner(runner.form, runner.seed + OTHER_SEED, runner.exact, runner.code)
+    other.sources, other.base = runner.sources, runner.base
+    return other
+
+
+def _arrays(found: Plain) -> dict[Path, Array]:
+    return {p: v for p, v in found.gradients.items() if v is not None}
+
+
+def _norm(found: Plain) -> float:
+    return float(np.sqrt(sum((v * v).sum() for v in _arrays(found).values())))
+
+
+def _one_norm(left: Plain, right: Plain) -> bool:
+    """Whether two sets of numbers lead to the same norm, of all gradients or of each."""
+    a, b = _arrays(left), _arrays(right)
+    if abs(_norm(left) - _norm(right)) <= SAME * _norm(left) and _norm(left) > 0:
+        return True
+    sizes = [(float(np.linalg.norm(a[p])), float(np.linalg.norm(b[p]))) for p in a if p in b]
+    alike = [s for s in sizes if s[0] > 0 and abs(s[0] - s[1]) <= SAME * s[0]]
+    return len(alike) > 1 or len(alike) == len(sizes) == 1
+
+
+def _at_a_bound(found: Plain) -> bool:
+    """Whether a largest magnitude occurs several times in a gradient."""
+    for value in _arrays(found).values():
+        size = np.abs(value)
+        if value.size > 1 and size.max() > 0 and (size == size.max()).sum() > 1:
+            return True
+    return False
+
+
+def _norms(runner: Runner, before: Plain) -> list[Clip]:
+    """Take the factor out wherever that makes a gradient a multiple of what it was."""
+    found: list[Clip] = []
+    for slot, expression in _scalings(runner):
+        patch = Patch(with_calls_hooked(expression, slot.statement.file))
+        runner.base[slot.number] = patch
+        now = _tried(runner)
+        if now is not None and _larger(now, before) and now.loss == before.loss:
+            found.append(Clip(slot.statement.file, slot.statement.line, "norm"))
+            if not _one_norm(now, _run(_other(runner))):
+                return found
+            before = now
+        else:
+            del runner.base[slot.number]
+    return found
+
+
+def _tried(runner: Runner) -> Plain | None:
+    try:
+        return _run(runner)
+    except Exception:
+        return None
+
+
+def _larger(now: Plain, before: Plain) -> bool:
+    """Whether some gradients are larger by a factor, and the others as they were."""
+    changed = 0
+    for path, old in _arrays(before).items():
+        new = now.gradients.get(path)
+        if new is None or new.shape != old.shape or not old.any():
+            continue
+        factor = float((new * old).sum() / (old * old).sum())
+        if not np.allclose(new, factor * old, rtol=1e-9, atol=0.0) or factor < 1 - 1e-12:
+            return False
+        changed += factor > 1 + 1e-9
+    return changed > 0
+
+
+def _scalings(runner: Runner) -> Iterator[tuple[Slot, ast.expr]]:
+    """Slots that multiply or divide by one number, those that speak of norms first."""
+    found = []
+    for slot in runner.code.program.slots:
+        node = slot.statement.node
+        if slot.kind == "addend" and isinstance(node, ast.AugAssign):
+            if isinstance(node.op, ast.Mult | ast.Div):
+                found.append((slot, ast.Constant(1.0)))
+        elif isinstance(slot.expression, ast.BinOp) and slot.kind != "after":
+            if isinstance(slot.expression.op, ast.Mult | ast.Div):
+                found.append((slot, slot.expression.left))
+                if isinstance(slot.expression.op, ast.Mult):
+                    found.append((slot, slot.expression.right))
+    yield from sorted(found, key=lambda f: (f[0].kind != "addend", not _speaks(f[0])))
+
+
+def _speaks(slot: Slot) -> bool:
+    text = ast.unparse(slot.statement.node).lower()
+    return any(word in text for word in NORM_WORDS)
+
+
+def _values(runner: Runner, before: Plain) -> list[Clip]:
+    """Let pass what is clipped entry by entry, wherever the loss does not notice."""
+    found = []
+    program = runner.code.program
+    for file, tree in program.trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and "clip" in ast.unparse(node.func):
+                place = (file, node.lineno)
+                program.unclipped.add(place)
+                now = _tried(runner)
+                if now is not None and now.loss == before.loss and _differs(now, before):
+                    found.append(Clip(file, node.lineno, "value"))
+                    before = now
+                else:
+                    program.unclipped.discard(place)
+    return found
+
+
+def _differs(now: Plain, before: Plain) -> bool:
+    return any(
+        now.gradients[p] is not None and not np.array_equal(now.gradients[p], v)  # type: ignore[arg-type]
+        for p, v in _arrays(before).items()
+    )
