@@ -208,7 +208,8 @@ class Seeker:
         self.named = [s.provenance for s in again.seen if self.truth.of_forward(s.provenance)]
         self.table = Table(self.truth, self.named)
         values = [again.graph.values(s.provenance) for s in again.seen if s.slot in self.backward]
-        self.factor = self.table.common_factor(fingerprints(values))
+        begins = bool(again.upstream)  # from a gradient that is given, so it has no factor
+        self.factor = 1.0 if begins else self.table.common_factor(fingerprints(values))
 
     def search(self, factor: float | None = None) -> Search:
         """Look for what makes all gradients right, times a factor that they may have in common."""

@@ -7,6 +7,7 @@ provenance of its operands as they were then. Frontends (NumPy's is in `frontend
 what analyses it knows nothing of where it came from.
 """
 
+import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import CodeType
@@ -81,7 +82,7 @@ class Node:
     @property
     def size(self) -> int:
         """Entries of the result."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def stop(self) -> int:
@@ -107,6 +108,7 @@ class Graph:
     leaves: list[Leaf] = field(default_factory=list)
     size: int = 0
     _pool: Array = field(default_factory=lambda: np.zeros(FIRST))
+    _made: Array | None = None
     _scalars: dict[tuple[type, float], Provenance] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -148,10 +150,11 @@ class Graph:
 
     def producers(self) -> Array:
         """`(size,)` for every number the position of its node in `nodes`, or -1 for a leaf's."""
-        found = np.full(self.size, -1, dtype=np.int64)
-        for number, node in enumerate(self.nodes):
-            found[node.start : node.stop] = number
-        return found
+        if self._made is None or len(self._made) < self.size:
+            self._made = np.full(self.size, -1, dtype=np.int64)
+            for number, node in enumerate(self.nodes):
+                self._made[node.start : node.stop] = number
+        return self._made
 
     def ancestors(self, provenance: Provenance) -> Array:
         """`(nodes,)` bool: which nodes the numbers of an array depend on."""

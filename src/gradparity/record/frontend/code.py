@@ -6,7 +6,6 @@ rewritten code. Nothing is imported anew, so it works in notebooks and in tests 
 
 import ast
 import builtins
-import copy
 import gc
 import linecache
 import sysconfig
@@ -65,17 +64,22 @@ class Code:
             SyntaxError: what came out is no program.
         """
         found: dict[CodeType, CodeType] = {}
+        inside = {outer for edited in edits for outer in (edited, *self.program.around[edited])}
         for file, tree in self.program.trees.items():
             for part in tree.body:
-                if any(node in edits for node in ast.walk(part)):
-                    new = ast.Module([_with_statements(_narrowed(part, edits), edits)], [])
-                    code = compile(self.program.again(file, new), file, "exec", dont_inherit=True)
-                    known = {(c.co_qualname, c.co_firstlineno): c for c in self._codes}
+                if part in inside:
+                    new = ast.Module(self.program.again(file, part, edits), [])
+                    code = compile(new, file, "exec", dont_inherit=True)
                     for inner in functions_in(code):
-                        old = known.get((inner.co_qualname, inner.co_firstlineno))
-                        if old is not None and old.co_filename == file:
+                        old = self._known.get((file, inner.co_qualname, inner.co_firstlineno))
+                        if old is not None:
                             found[old] = inner
         return found
+
+    @cached_property
+    def _known(self) -> dict[tuple, CodeType]:
+        """Code as it was written, by file, name and first line."""
+        return {(c.co_filename, c.co_qualname, c.co_firstlineno): c for c in self._codes}
 
     @contextmanager
     def watched(self, hooks: Hooks) -> Iterator[None]:
@@ -103,31 +107,6 @@ class Code:
             for f in gc.get_objects()
             if type(f) is FunctionType and f.__code__.co_filename in self.files
         ]
-
-
-def _narrowed(part: ast.stmt, edits: Mapping[ast.stmt, Any]) -> ast.stmt:
-    """A class with those of its parts alone in which something is edited."""
-    if not isinstance(part, ast.ClassDef):
-        return part
-    kept = [p for p in part.body if any(node in edits for node in ast.walk(p))]
-    narrow = ast.ClassDef(part.name, [], [], [_narrowed(p, edits) for p in kept], [])
-    return ast.copy_location(narrow, part)
-
-
-def _with_statements(node: Any, edits: Mapping[ast.stmt, Sequence[ast.stmt]]) -> Any:
-    """A copy of a tree with some statements replaced."""
-    if isinstance(node, list):
-        found = []
-        for part in node:
-            if isinstance(part, ast.stmt) and part in edits:
-                found += [copy.deepcopy(new) for new in edits[part]]
-            else:
-                found.append(_with_statements(part, edits))
-        return found
-    if isinstance(node, ast.AST):
-        parts = {name: _with_statements(v, edits) for name, v in ast.iter_fields(node)}
-        return ast.copy_location(type(node)(**parts), node)
-    return node
 
 
 def _ordered(code: CodeType) -> list[CodeType]:

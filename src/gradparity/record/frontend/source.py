@@ -8,7 +8,7 @@ expressions seen are the slots; each belongs to a statement, which is what gets 
 import ast
 import builtins
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
@@ -88,6 +88,8 @@ class Program:
         trees: each file as it was written.
         placed: numbers of slots by file, place and whether it is what an assignment has made.
         unclipped: files with lines whose clips let everything pass.
+        made: what each statement as it was written has become.
+        around: the statements around each one, outermost first.
     """
 
     statements: list[Statement] = field(default_factory=list)
@@ -96,6 +98,8 @@ class Program:
     trees: dict[str, ast.Module] = field(default_factory=dict)
     placed: dict[tuple, int] = field(default_factory=dict)
     unclipped: set[tuple[str, int]] = field(default_factory=set)
+    made: dict[ast.stmt, list[ast.stmt]] = field(default_factory=dict)
+    around: dict[ast.stmt, tuple[ast.stmt, ...]] = field(default_factory=dict)
 
     def add(self, file: str, text: str) -> ast.Module:
         """Rewrite a file; the tree that is to be compiled."""
@@ -103,16 +107,61 @@ class Program:
         self.trees[file] = ast.parse(text, file)
         rewritten = copy.deepcopy(self.trees[file])
         originals = {_key(n): n for n in ast.walk(self.trees[file]) if hasattr(n, "lineno")}
-        return ast.fix_missing_locations(_Rewriter(self, file, originals).visit(rewritten))
+        _enclose(self.trees[file], (), self.around)
+        rewriter = _Rewriter(self, file, originals)
+        rewritten.body = [new for part in rewritten.body for new in rewriter.kept(part)]
+        return ast.fix_missing_locations(rewritten)
 
-    def again(self, file: str, tree: ast.Module) -> ast.Module:
-        """Rewrite another version of a file, or of a part; slots still there are the same."""
-        return ast.fix_missing_locations(_Rewriter(self, file, {}).visit(copy.deepcopy(tree)))
+    def again(
+        self, file: str, part: ast.stmt, edits: Mapping[ast.stmt, Sequence[ast.stmt]]
+    ) -> list[ast.stmt]:
+        """A statement rewritten, with others in the place of some that it holds.
+
+        Slots still there are the same. Of a class only what is edited is left.
+        """
+        if part in edits:
+            rewriter = _Rewriter(self, file, {})
+            found = []
+            for new in edits[part]:
+                old = self.made.get(new)
+                found += rewriter.kept(copy.deepcopy(new)) if old is None else old
+            return [ast.fix_missing_locations(new) for new in found]
+        inside = {outer for edited in edits for outer in self.around[edited]}
+        if part not in inside:
+            return self.made[part]
+        (whole,) = self.made[part]
+        new: Any = copy.copy(whole)
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(part, name, None)
+            if isinstance(block, list):
+                if isinstance(part, ast.ClassDef):
+                    block = [p for p in block if p in inside or p in edits]
+                setattr(new, name, [n for p in block for n in self.again(file, p, edits)])
+        if isinstance(part, ast.ClassDef):
+            new.bases, new.keywords, new.decorator_list = [], [], []
+        if isinstance(part, ast.Try):
+            new.handlers = [self._handler(file, h, edits) for h in part.handlers]
+        return [new]
+
+    def _handler(self, file: str, handler: ast.ExceptHandler, edits: Mapping) -> ast.ExceptHandler:
+        new = copy.copy(handler)
+        new.body = [n for p in handler.body for n in self.again(file, p, edits)]
+        return new
 
     def line(self, file: str, number: int) -> str:
         """A line of a file."""
         lines = self.texts.get(file, [])
         return lines[number - 1] if 0 < number <= len(lines) else ""
+
+
+def _enclose(node: ast.AST, above: tuple[ast.stmt, ...], found: dict) -> None:
+    """Note what stands around every statement."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt):
+            found[child] = above
+            _enclose(child, (*above, child), found)
+        elif not isinstance(child, ast.expr):
+            _enclose(child, above, found)
 
 
 def _key(node: ast.AST) -> tuple:
@@ -128,9 +177,19 @@ class _Rewriter(ast.NodeTransformer):
         self.scopes: list[Scope] = []
         self.statement: Statement | None = None
 
+    def kept(self, node: ast.stmt) -> list[ast.stmt]:
+        """A statement rewritten; what it has become is kept with the original."""
+        original = self.originals.get(_key(node))
+        found = self._statement(node)
+        if original is not None:
+            self.program.made[original] = found
+        return found
+
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         self.path.append(node.name)
-        self.generic_visit(node)
+        for name in ("bases", "keywords", "decorator_list"):
+            setattr(node, name, [self.visit(part) for part in getattr(node, name)])
+        node.body = [new for child in node.body for new in self.kept(child)]
         self.path.pop()
         return node
 
@@ -138,7 +197,7 @@ class _Rewriter(ast.NodeTransformer):
         original = self.originals.get(_key(node), node)
         self.path.append(node.name)
         self.scopes.append(original)
-        node.body = [part for child in node.body for part in self._statement(child)]
+        node.body = [part for child in node.body for part in self.kept(child)]
         node.args = self.visit(node.args)
         self.scopes.pop()
         self.path.pop()
@@ -153,10 +212,10 @@ class _Rewriter(ast.NodeTransformer):
         if not isinstance(node, SIMPLE_STATEMENTS):
             for name in ("body", "orelse", "finalbody"):
                 if getattr(node, name, None):
-                    inner = [p for child in getattr(node, name) for p in self._statement(child)]
+                    inner = [p for child in getattr(node, name) for p in self.kept(child)]
                     setattr(node, name, inner)
             for handler in getattr(node, "handlers", []):
-                handler.body = [p for child in handler.body for p in self._statement(child)]
+                handler.body = [p for child in handler.body for p in self.kept(child)]
             self._open(node)
             for name in ("test", "iter", "items", "subject", "exc", "value"):
                 if getattr(node, name, None) is not None:

@@ -22,7 +22,7 @@ from gradparity.record.locate.edits.write import edited
 from gradparity.record.locate.expressions import Part, Reader
 from gradparity.record.locate.purity import Purity
 from gradparity.record.locate.recognise import Table
-SIMPLER = ("only", "only -right", "no call", "no method", "no index", "no T")
+SIMPLER = ("only", "only -right", "no call", "no method", "no index", "no T", "size")
 
 
 @dataclass(eq=False)
@@ -57,9 +57,9 @@ class Trial:
 
     @property
     def simplifies(self) -> bool:
-        """Whether it only drops something, or puts 0 or 1 for it."""
-        key = self.change.key[1:] if self.change.key[0] == "everywhere" else self.change.key
-        return key[0] in SIMPLER or key in (("replace", "0"), ("replace", "1"))
+        """Whether it only drops something, or puts a number for it."""
+        key = self.change.key
+        return (key[1] if key[0] == "everywhere" else key[0]) in SIMPLER
 
     @property
     def key(self) -> tuple:

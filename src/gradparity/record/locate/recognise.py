@@ -187,12 +187,12 @@ class Table:
         return state, factor, which
 
     def common_factor(self, prints: Array) -> float:
-        """What most known values are times what they should be; 1 where they do not agree."""
+        """What all known values are times what they should be; 1 where one is right as it is."""
         states, factors, _ = self.states(prints)
         large = prints[:, 0] > 2
         rest = int((np.isin(states, (EXACT, PARTIAL)) & large).sum())
         scaled, counts = np.unique(np.round(factors[(states == SCALED) & large], 6), return_counts=True)  # fmt: skip
-        if not len(counts) or counts.max() < max(3, rest + 1):
+        if rest or not len(counts) or counts.max() < 3:
             return 1.0
         return float(factors[(states == SCALED) & (np.abs(factors - scaled[counts.argmax()]) < 1e-5)][0])  # fmt: skip
 

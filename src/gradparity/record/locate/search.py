@@ -27,14 +27,14 @@ from gradparity.record.truth import Truth
 MOST_REPAIRS = 12
 ALL_TURNS = 3  # executions up to which a slot's changes are tried at each
 SECONDS = 20.0  # for the whole search
-STATEMENT_SECONDS = 2.5
+STATEMENT_SECONDS = 1.5
 RUN_SECONDS = 1.5  # for running the most promising changes of a stage
 FEWEST, MOST = 16, 160  # changes of a stage that are run
 CHEAP = 2.0  # price of a change that solves at which nothing else is looked at
 QUITE, LIKELY, ANY = 3.6, 4.2, 8.0  # prices of a change that ends the search, early to late
 FEW = 8  # slots of which exactly the wrong gradients depend, up to which all are looked at closely
 FITTING = 1.0  # how much more it may cost where exactly the wrong gradients depend on it
-BETTER, MUCH = 0.5, 2.0  # by how much a repair has to improve, and to end the search
+BETTER, MUCH, NEVER = 0.5, 2.0, 1e9  # by how much a repair has to improve, and to end the search
 MOST_SUSPECTS = 12
 MOST_KNOWN = 4  # changes of a slot that make it known that are run
 SURE = 4.5  # price of a repair up to which it is told although it is not all
@@ -189,19 +189,24 @@ class Search:
         """
         scales = Scales(scenery, self.table, self.rules, self.court.scale)
         stages = Stages.of(self, now, scenery)
+        partly = BETTER if now.trials else NEVER  # one mistake is likelier than several
         yield ANY, MUCH, self._rescaled(now, scenery)
-        yield QUITE, BETTER, self._local(now, stages.zero, scales, "slips")
-        yield QUITE, BETTER, self._unused(now, scenery)
-        if len(stages.fitting) <= FEW:
+        yield QUITE, partly, self._local(now, stages.zero, scales, "slips")
+        yield QUITE, partly, self._unused(now, scenery)
+        if len(stages.fitting) <= FEW and not now.trials:
             yield QUITE, MUCH, self._tried(now, stages.nearest, scales, "small", hasty=True)
         for kind in ("missing", "twice"):
-            yield QUITE, BETTER, self._local(now, stages.unknown, scales, kind)
+            yield QUITE, partly, self._local(now, stages.unknown, scales, kind)
+        if not now.trials:
+            yield QUITE, NEVER, self._tried(now, stages.nearest, scales, "deep")
+            yield ANY, BETTER, self._statements(now, scenery)
         for stage, (enough, turns, kind) in enumerate(stages.all()):
             if turns:
                 yield enough, MUCH, self._tried(now, turns, scales, kind)
             if stage == 2:
                 yield ANY, MUCH, self._left_out(now, scenery)
-                yield ANY, MUCH, self._statements(now, scenery)
+                if now.trials:
+                    yield ANY, MUCH, self._statements(now, scenery)
 
     def _local(
         self, now: Explanation, turns: Turns, scales: Scales, kind: str
@@ -217,7 +222,10 @@ class Search:
             known = scales.newly_known(known)
             most = MOST_KNOWN * (3 if kind == "twice" else 1)
             for trial in sorted(known, key=lambda t: t.price)[:most]:
-                yield self.court.evaluated([*now.trials, trial])
+                found = self.court.evaluated([*now.trials, trial])
+                yield found
+                if found.total < now.total - BETTER:
+                    break
 
     def _unused(self, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:
         """Statements that hand on what is computed, true, and used by nobody."""

@@ -65,7 +65,7 @@ def handed_on(statement: Statement) -> Iterator[StatementEdit]:
         if not isinstance(other, ast.Assign | ast.AugAssign):
             continue
         for target in other.targets if isinstance(other, ast.Assign) else [other.target]:
-            if isinstance(target, ast.Subscript):
+            if isinstance(target, ast.Subscript) and ":" in ast.unparse(target.slice):
                 for index in _other_indices(target.slice, _indices_in(statement)):
                     parts[ast.unparse(ast.Subscript(target.value, index, ast.Store()))] = None
             names |= dict.fromkeys(n.id for n in ast.walk(target) if isinstance(n, ast.Name))

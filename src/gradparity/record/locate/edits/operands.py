@@ -64,7 +64,7 @@ def replaced(part: Part, scene: Scene) -> Changes:
     for name, size in {**scene.sizes, "0": 0.0, "1": 1.0}.items():
         if name != text and name != "2":
             yield Change(
-                lambda s=size: s, ("replace", name), 3.0, write.just(write.expression(name))
+                lambda s=size: s, ("size", name), 3.0, write.just(write.expression(name))
             )
 
 
