@@ -17,21 +17,44 @@ from gradparity.record.subject.trees import Path
 RTOL = 1e-6
 FIRST, SECOND = 0.6, 0.2  # what a slot's first two executions count for, the rest for all
 SIMPLER = 0.3  # a value that is known once something is dropped may be a step on the way
+LONGER = 10  # times the subject's own length that a changed one may run
 AGAIN = 0.1  # what a quantity is worth that has been there before
 IMPOSSIBLE = -1e9
 
 
-class Watch(Hooks):
+class EndlessError(Exception):
+    """A changed subject runs on and on."""
+
+
+class Counted(Hooks):
+    """Stops a subject that passes more slots than it may."""
+
+    def __init__(self, runner: Runner, version: Version, most: float) -> None:
+        super().__init__(runner.code.program, runner.code.files, version.patches, version.codes)
+        self.passed, self.most = 0, most
+
+    def s(self, number: int, value: Any) -> Any:
+        """Count, and let pass."""
+        self.passed += 1
+        if self.passed > self.most:
+            raise EndlessError
+        return value
+
+
+class Watch(Counted):
     """Keeps the fingerprint of every value at a slot."""
 
-    def __init__(self, runner: Runner, version: Version, slots: frozenset[int]) -> None:
-        super().__init__(runner.code.program, runner.code.files, version.patches, version.codes)
+    def __init__(
+        self, runner: Runner, version: Version, slots: frozenset[int], most: float
+    ) -> None:
+        super().__init__(runner, version, most)
         self.slots = slots
         self.keys: list[int] = []
         self.prints: list[Array] = []
 
     def s(self, number: int, value: Any) -> Any:
         """Note a value."""
+        super().s(number, value)
         if number in self.slots:
             for part in value if isinstance(value, tuple) else (value,):
                 self._note(number, part)
@@ -72,6 +95,7 @@ class Court:
         self.backward, self.loss = backward, loss
         self.scale = max((float(np.abs(v).max(initial=0.0)) for v in right.values()), default=1.0)
         self.pace = 0.01
+        self.most = float("inf")
 
     def version(self, trials: Sequence[Repair]) -> Version:
         """The subject with some repairs."""
@@ -81,21 +105,23 @@ class Court:
         """Run the subject with repairs, and see what has become right and known."""
         start = time.perf_counter()
         try:
-            watch = Watch(self.runner, self.version(trials), self.backward)
+            watch = Watch(self.runner, self.version(trials), self.backward, self.most)
             plain = self.runner.plain(watch)
         except Exception:
             return Explanation(list(trials), frozenset(), IMPOSSIBLE)
+        if self.most == float("inf"):
+            self.most = LONGER * watch.passed + 1000
         self.pace += 0.1 * (time.perf_counter() - start - self.pace)
         if not self._same_loss(plain):
             return Explanation(list(trials), frozenset(), IMPOSSIBLE)
         score, own = self._scores(trials, watch)
-        return Explanation(list(trials), self._right(plain), score, own)
+        right = self._right(plain)
+        return Explanation(list(trials), right, score, own, len(right) == len(self.right))
 
     def right_with(self, trials: Sequence[Repair]) -> frozenset[Path]:
         """Which gradients are right with some repairs."""
         try:
-            version = self.version(trials)
-            plain = self.runner.plain(self.runner.hooks(version.patches, version.codes))
+            plain = self.runner.plain(Counted(self.runner, self.version(trials), self.most))
         except Exception:
             return frozenset()
         return self._right(plain) if self._same_loss(plain) else frozenset()

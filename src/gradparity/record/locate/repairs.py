@@ -15,6 +15,7 @@ from gradparity.record.subject.trees import Path
 Repair = Trial | StatementEdit
 PER_WORTH = 5.0  # nats that one more known statement is worth
 LEAF_WORTH = 2.0  # statements that one more right gradient is worth
+COMPLETE = 1e6
 MOVES = 0.5  # what a change costs more at a statement that only hands a value on
 
 
@@ -39,12 +40,14 @@ class Explanation:
         right: parameters whose gradients they make right.
         score: how much of the backward pass is recognised under them.
         own: of how many of the repaired statements the own values are known then.
+        complete: whether all gradients are right.
     """
 
     trials: list[Repair] = field(default_factory=list)
     right: frozenset[Path] = frozenset()
     score: float = 0.0
     own: float = 0.0
+    complete: bool = False
 
     @property
     def price(self) -> float:
@@ -53,7 +56,9 @@ class Explanation:
 
     @property
     def total(self) -> float:
-        """The smaller, the better."""
+        """The smaller, the better; what puts all right is told apart by its price above all."""
+        if self.complete:
+            return self.price - self.score - self.own - COMPLETE
         return self.price - PER_WORTH * (self.score + LEAF_WORTH * len(self.right)) - self.own
 
 

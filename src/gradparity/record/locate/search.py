@@ -1,5 +1,6 @@
 """From wrong gradients to the statements that are wrong, and what should stand there."""
 
+import ast
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ FITTING = 1.0  # how much more it may cost where exactly the wrong gradients dep
 BETTER, MUCH, NEVER = 0.5, 2.0, 1e9  # by how much a repair has to improve, and to end the search
 MOST_SUSPECTS = 12
 MOST_KNOWN = 4  # changes of a slot that make it known that are run
+BESIDE = 1.0  # what a change costs more where no value of the backward pass is
 SURE = 4.5  # price of a repair up to which it is told although it is not all
 HELPS = 1.5  # how much more is known with it
 
@@ -85,12 +87,12 @@ class Search:
         """
         now = self.court.evaluated(list(start))
         record, truth = self._recorded(start) if start else (self.record, self.truth)
-        while len(now.right) < len(self.right) and len(now.trials) < MOST_REPAIRS:
+        while not now.complete and len(now.trials) < MOST_REPAIRS:
             following = self._step(now, self._scenery(record, truth))
             if following is None:
                 break
             now = following
-            if len(now.right) < len(self.right):
+            if not now.complete:
                 record, truth = self._recorded(now.trials)
         return self._pruned(now)
 
@@ -141,7 +143,7 @@ class Search:
                 if found.total < now.total - BETTER:
                     better.append(found)
                     cheap = found.price - now.price <= CHEAP and not _spoils(found, scenery)
-                    if cheap and len(found.right) == len(self.right):
+                    if cheap and found.complete:
                         return found
             better.sort(key=lambda e: e.total)
             if better and self._convinces(better[0], now, scenery, enough, gain):
@@ -153,7 +155,7 @@ class Search:
     def _combined(self, better: Sequence[Explanation]) -> Explanation:
         """The best, with the other ones that improve on it still."""
         best = better[0]
-        if len(best.right) == len(self.right):
+        if best.complete:
             return best
         taken = {best.trials[-1].statement.number}
         for other in better[1:]:
@@ -172,7 +174,7 @@ class Search:
         """Whether it is not worth looking further."""
         if enough < ANY and _spoils(best, scenery):
             return False
-        if len(best.right) < len(self.right):
+        if not best.complete:
             return best.total < now.total - gain and len(best.right) >= len(now.right)
         repair = best.trials[-1]
         wrong = frozenset(self.right) - now.right
@@ -247,7 +249,7 @@ class Search:
     def _tried(
         self, now: Explanation, turns: Turns, scales: Scales, kind: str, hasty: bool = False
     ) -> Iterator[Explanation]:
-        """The most promising changes of some slots, run; in haste only what solves."""
+        """The most promising changes of some slots, run; in haste only a few."""
         prober = self._probed(now, turns, kind)
         trials = [t for n in turns for t in prober.trials[n].values()]
         if kind == "deep":
@@ -255,19 +257,19 @@ class Search:
         solving = scales.solving(trials, prober)
         most = solving[0].price + 0.5 if solving else None
         rivals = [t for t in trials if most is None or t.price <= most]
-        gains = {} if solving or hasty else scales.gains(rivals, prober)
+        gains = {} if solving else scales.gains(rivals, prober)
         solving += self._repeated(now, rivals, gains, scales)
         if solving:
             cheapest = min(t.price for t in solving)
             chosen = [t for t in solving if t.price <= cheapest + 1.0]
-        elif hasty:
-            chosen = scales.reshaping(trials)[:FEWEST]
         else:
             gaining = [t for t in rivals if gains.get(t, 0.0) > 1e-6]
             gaining.sort(key=lambda t: t.price - PER_WORTH * gains[t])
             silent = [t for t in trials if t.slot.place not in scales.scenery.counts]
             silent.sort(key=lambda t: t.price)
             chosen = [*gaining[: MOST // 2], *scales.reshaping(trials), *silent]
+            if hasty:
+                chosen = [*gaining[:FEWEST], *scales.reshaping(trials)[:FEWEST]]
         budget = int(np.clip(RUN_SECONDS / self.court.pace, FEWEST, MOST))
         for trial in _distinct(chosen)[:budget]:
             if time.monotonic() < self.deadline:
@@ -360,6 +362,8 @@ class Search:
         for edit in statement_edits(program, wanted):
             if time.monotonic() > end:
                 return
+            if edit.statement not in misfits:
+                edit.price += BESIDE
             yield from self._if_more_right(now, edit)
 
     def _if_more_right(self, now: Explanation, edit: StatementEdit) -> Iterator[Explanation]:
@@ -369,6 +373,9 @@ class Search:
     def suspects(self, trials: Sequence[Repair]) -> list[Statement]:
         """Statements one of which is wrong besides some repairs: the first unknown values' ones."""
         record, truth = self._recorded(trials)
+        shaped = self._of_wrong_shape(record)
+        if shaped:
+            return shaped
         scenery = self._scenery(record, truth)
         slots = self.runner.code.program.slots
         found: dict[Statement, None] = {}
@@ -380,6 +387,20 @@ class Search:
         if not found:
             acting = [n for n in sorted(self.backward) if scenery.acts(slots[n].place)]
             found = {slots[n].statement: None for n in acting[-3:]}
+        return list(found)
+
+    def _of_wrong_shape(self, record: Record) -> list[Statement]:
+        """The statements that made the gradients whose shape is wrong, behind their names."""
+        slots = self.runner.code.program.slots
+        found: dict[Statement, None] = {}
+        for path, right in self.right.items():
+            places = record.gradients[path]
+            if places.shape == right.shape:
+                continue
+            same = [s for s in record.seen if np.array_equal(s.provenance, places)]
+            made = [s for s in same if not isinstance(slots[s.slot].expression, ast.Name)]
+            for s in (made or same)[-1:]:
+                found[slots[s.slot].statement] = None
         return list(found)
 
 

@@ -8,7 +8,7 @@ import ast
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, permutations
 from typing import Any
 
 from gradparity.record.frontend.source import Program, Statement, is_of_library
@@ -17,6 +17,8 @@ from gradparity.record.locate.edits.operands import unlike
 
 Body = list[ast.stmt]
 MOST_INDICES = 12
+HANDED_ON = 3.8  # price of a statement that hands on what is used by nobody
+MOST_BOUNDS = 4
 MOST_NAMES, MOST_PARTS = 6, 24  # places that a value may be handed on to
 
 
@@ -66,7 +68,7 @@ def handed_on(statement: Statement) -> Iterator[StatementEdit]:
             continue
         for target in other.targets if isinstance(other, ast.Assign) else [other.target]:
             if isinstance(target, ast.Subscript) and ":" in ast.unparse(target.slice):
-                for index in _other_indices(target.slice, _indices_in(statement)):
+                for index in _other_indices(target.slice, _between(statement)):
                     parts[ast.unparse(ast.Subscript(target.value, index, ast.Store()))] = None
             names |= dict.fromkeys(n.id for n in ast.walk(target) if isinstance(n, ast.Name))
     for name in bound:
@@ -75,7 +77,19 @@ def handed_on(statement: Statement) -> Iterator[StatementEdit]:
             for sign in ("", "+"):
                 text = f"{place} {sign}= {name}"
                 new = _placed(ast.parse(text).body[0], node)
-                yield StatementEdit(statement, {node: [node, new]}, ("missing", text), 2.4)
+                yield StatementEdit(statement, {node: [node, new]}, ("missing", text), HANDED_ON)
+
+
+def _between(statement: Statement) -> list[ast.expr]:
+    """Slices from any bound of the function's slices to another, and those slices themselves."""
+    written = [n for n in ast.walk(statement.scope or statement.node) if isinstance(n, ast.Slice)]
+    bounds: dict[str, ast.expr] = {}
+    for part in written:
+        for bound in (part.lower, part.upper):
+            if bound is not None:
+                bounds[ast.unparse(bound)] = bound
+    pairs = list(permutations(list(bounds.values())[:MOST_BOUNDS], 2))
+    return [*(ast.Slice(a, b, None) for a, b in pairs), *written]
 
 
 def rescalings(statements: Sequence[Statement], factor: float) -> Iterator[StatementEdit]:

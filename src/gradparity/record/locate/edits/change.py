@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,11 @@ class Scene:
     counts: Mapping[str, int]
     in_place: bool
     true: Callable[[tuple[int, ...]], Array]
+
+    @cached_property
+    def zeros(self) -> frozenset[str]:
+        """Atoms that are zero, all of them."""
+        return frozenset(atom.text for atom, value in self.atoms if not np.any(value))
 
 
 def fits(value: Any, shape: tuple[int, ...]) -> bool:

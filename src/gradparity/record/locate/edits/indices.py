@@ -82,6 +82,8 @@ def _other_slices(index: ast.Slice, scene: Scene) -> Iterator[tuple[ast.expr, fl
         for count in scene.counts:
             if ast.unparse(bound) != count:
                 yield _with_bound(index, name, ast.Name(count, write.LOAD)), 2.8
+        for other in _renamed(bound, scene):
+            yield _with_bound(index, name, other), 2.6
     yield from _shifted(index, scene)
     if index.step is not None:
         yield ast.Slice(index.lower, index.upper, None), 2.0
@@ -120,6 +122,17 @@ def _plus(index: ast.expr, step: int) -> ast.expr:
     if isinstance(index, ast.Constant) and isinstance(index.value, int):
         return write.number(index.value + step)
     return ast.BinOp(index, ast.Add() if step > 0 else ast.Sub(), ast.Constant(abs(step)))
+
+
+def _renamed(bound: ast.expr, scene: Scene) -> Iterator[ast.expr]:
+    """A bound that is a sum or product, with another counter for one of its names."""
+    if isinstance(bound, ast.BinOp):
+        for part in ast.walk(bound):
+            if isinstance(part, ast.Name):
+                for count in scene.counts:
+                    if count != part.id:
+                        new = ast.Name(count, write.LOAD)
+                        yield write.edited(bound, (part,), lambda _, new=new: new)
 
 
 def _with_bound(index: ast.Slice, name: str, bound: ast.expr | None) -> ast.Slice:

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,9 @@ def replaced(part: Part, scene: Scene) -> Changes:
     if in_brackets(part) or is_option(part) or _is_called(part):
         return
     text, shape = ast.unparse(part.node), np.shape(part.value)
+    zeros = scene.zeros if np.any(part.value) else frozenset[str]()
     for atom, value in scene.atoms:
-        if not np.any(value) and np.any(part.value):
+        if atom.text in zeros:
             continue  # what is zero by chance makes much else right by chance
         price = 2.0 + unlike(text, atom.text)
         found = False
@@ -74,6 +76,7 @@ def _is_called(part: Part) -> bool:
     return above is not None and isinstance(above.node, ast.Call) and part.position == 0
 
 
+@lru_cache(maxsize=50_000)
 def unlike(left: str, right: str) -> float:
     """How unlike two names are, 0 to 1.8: people mix up what is called alike."""
     if left.replace("d", "") == right.replace("d", "") or _letters(left) == _letters(right):

@@ -142,6 +142,8 @@ def products(root: Part, scene: Scene) -> Iterator[tuple[tuple[Part, ...], Chang
         aims = sign * lacking + term.value
         for text, run, price in alphabet.matching(aims, term.value):
             yield (term,), _put(term, ast.Mult(), text, run, price)
+        if term is root and _is_large(term.node):
+            continue  # not the slip of one who wrote so much
         for text, run, price in alphabet.matching(aims):
             yield (term,), Change(run, ("instead", text), price + 0.4, _just(text))
         for text, run, price in _matrix(named, shape, aims):
@@ -168,6 +170,10 @@ def _terms(part: Part, sign: float = 1.0) -> Iterator[tuple[Part, float]]:
         yield from _terms(part.parts[1], sign if isinstance(node.op, ast.Add) else -sign)
     elif is_value(part.value):
         yield part, sign
+
+
+def _is_large(node: ast.AST) -> bool:
+    return sum(isinstance(n, ast.BinOp | ast.Call) for n in ast.walk(node)) > 3
 
 
 def _matrix(
