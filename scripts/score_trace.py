@@ -69,9 +69,7 @@ def main() -> None:
     _print(tally)
 
 
-def _jobs(
-    names: Sequence[str], options: Options, pool: Pool, progress: Progress
-) -> list[Planted]:
+def _jobs(names: Sequence[str], options: Options, pool: Pool, progress: Progress) -> list[Planted]:
     jobs = [Planted(name, seed=seed) for name in names for seed in range(options.right)]
     if options.singles or options.pairs or options.fives:
         task = progress.add_task("planting mistakes", total=len(names))

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from record.mutants import Mutant, Source, combined, mutants
-from record.subject_files import FOLDER, brought, loaded
 
 from gradparity.record.engine import backward_slots, close, examine
 from gradparity.record.explain import recording_of
@@ -21,6 +19,8 @@ from gradparity.record.findings import Finding
 from gradparity.record.rules import Rules
 from gradparity.record.runs import Plain, Runner
 from gradparity.record.truth import Truth
+from record.mutants import Mutant, Source, combined, mutants
+from record.subject_files import FOLDER, brought, loaded
 
 RULES = Rules()
 SECONDS_TO_DRAW = 5
@@ -196,7 +196,7 @@ def scored(planted: Planted, limit: int = 60) -> Score:
         told = [f"{type(error).__name__}: {error}"[:150]]
         return Score("failed", [False] * len(planted.mistakes), seconds=limit, told=told)
     score = Score(found.verdict, seconds=time.perf_counter() - start)
-    score.told = [f"{f.line}: {f.repair or 'one of ' + str((f.line, *f.alternatives))}" for f in found.findings]  # fmt: skip
+    score.told = [f"{f.line}: {f.repair or (f.line, *f.alternatives)}" for f in found.findings]
     if planted.mistakes:
         _hold(score, planted, text, found.findings)
     return score

@@ -124,17 +124,16 @@ def _larger(now: Plain, before: Plain) -> bool:
 
 def _scalings(runner: Runner) -> Iterator[tuple[Slot, ast.expr]]:
     """Slots that multiply or divide by one number, those that speak of norms first."""
-    found = []
+    found: list[tuple[Slot, ast.expr]] = []
     for slot in runner.code.program.slots:
         node = slot.statement.node
         if slot.kind == "addend" and isinstance(node, ast.AugAssign):
             if isinstance(node.op, ast.Mult | ast.Div):
                 found.append((slot, ast.Constant(1.0)))
         elif isinstance(slot.expression, ast.BinOp) and slot.kind != "after":
-            if isinstance(slot.expression.op, ast.Mult | ast.Div):
-                found.append((slot, slot.expression.left))
-                if isinstance(slot.expression.op, ast.Mult):
-                    found.append((slot, slot.expression.right))
+            operator, left, right = slot.expression.op, slot.expression.left, slot.expression.right
+            kept = {ast.Mult: (left, right), ast.Div: (left,)}.get(type(operator), ())
+            found += [(slot, side) for side in kept]
     yield from sorted(found, key=lambda f: (f[0].kind != "addend", not _speaks(f[0])))
 
 

@@ -11,9 +11,11 @@ from gradparity.record.frontend.session import RecordError
 from gradparity.record.frontend.source import Program, Slot, Statement
 from gradparity.record.graph import Array
 from gradparity.record.hidden import hidden_by
+from gradparity.record.locate.probe import Trial
 from gradparity.record.locate.recognise import EXACT, PARTIAL, Table, fingerprints
 from gradparity.record.locate.repairs import Explanation
 from gradparity.record.locate.search import Search
+from gradparity.record.meaning import Meaning, meanings
 from gradparity.record.rules import Rules
 from gradparity.record.runs import Record, Runner
 from gradparity.record.subject.trees import Path
@@ -35,6 +37,7 @@ class Examination:
         got, true: the gradients, as returned and as they should be.
         explanation: changes that put the wrong ones right, as many as were found.
         suspects: statements one of which is wrong, where no change explains it.
+        meanings: of the changes, by their slots.
         notes, hidden: what else is worth knowing; what these arguments cannot show.
         held: lines whose values were held to the truth.
         unheld: lines that nothing could be held to.
@@ -46,6 +49,7 @@ class Examination:
     true: dict[Path, Array] = field(default_factory=dict)
     explanation: Explanation | None = None
     suspects: list[Statement] = field(default_factory=list)
+    meanings: dict[int, Meaning] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
     held: int = 0
@@ -90,10 +94,9 @@ def examine(runner: Runner, rules: Rules | None = None) -> Examination:
         (found.right if right else found.wrong).append(path)
     found.notes = [*_manners(runner, plain.changed), *_missing(runner), *_clipped(clips)]
     found.hidden = hidden_by(runner, record)
+    _hold(found, runner, record, truth)
     if found.wrong:
         _locate(found, runner, record, truth, rules, watched.loss)
-    else:
-        _hold(found, runner, record, truth)
     return found
 
 
@@ -142,7 +145,9 @@ def _manners(runner: Runner, changed: list[Path]) -> list[str]:
 
 
 def _clipped(clips: list[Clip]) -> list[str]:
-    return [f"line {c.line} clips the gradients by {c.kind}: judged as they are before" for c in clips]
+    return [
+        f"line {c.line} clips the gradients by {c.kind}: judged as they are before" for c in clips
+    ]
 
 
 def _missing(runner: Runner) -> list[str]:
@@ -164,12 +169,19 @@ def _locate(
         if len(explanation.right) == len(found.true):
             search = seek.search(1.0)
             explanation = search.rescaled(explanation)
-    if len(explanation.right) == len(found.true) and _confirmed(runner, search, explanation, rules):
+            if not explanation.complete:
+                explanation = search.run(explanation.trials)
+    if explanation.complete and _confirmed(runner, search, explanation, rules):
         found.explanation = explanation
-        return
-    kept = search.certain(explanation.trials)
-    found.explanation = search.court.evaluated(kept) if kept else None
-    found.suspects = search.suspects(kept)
+    else:
+        kept = search.certain(explanation.trials)
+        found.explanation = search.court.evaluated(kept) if kept else None
+        found.suspects = search.suspects(kept)
+    if found.explanation:
+        repairs = found.explanation.trials
+        after, _ = search.recorded_with(repairs)
+        values = [r for r in repairs if isinstance(r, Trial)]
+        found.meanings = meanings(values, seek.record, after, seek.truth, seek.table, runner)
 
 
 def _confirmed(runner: Runner, search: Search, explanation: Explanation, rules: Rules) -> bool:
@@ -248,9 +260,7 @@ def in_both_passes(record: Record, truth: Truth) -> set[int]:
     return forward & backward
 
 
-def moves_beside(
-    backward: set[int], program: Program, record: Record, truth: Truth
-) -> set[int]:
+def moves_beside(backward: set[int], program: Program, record: Record, truth: Truth) -> set[int]:
     """Slots that only name a forward value, in a block with some of the backward pass."""
     blocks = {id(program.slots[n].statement.node) for n in backward}
     beside: set[int] = set()
@@ -298,14 +308,16 @@ def _hold(found: Examination, runner: Runner, record: Record, truth: Truth) -> N
         return
     values = [record.graph.values(s.provenance) for s in seen]
     states, _, _ = Table(truth, named).states(fingerprints(values))
+    known = np.isin(states, (EXACT, PARTIAL))
+    places = np.array([s.slot for s in seen])
     slots = runner.code.program.slots
     held = {
-        (slots[s.slot].statement.file, slots[s.slot].statement.line)
-        for s, state in zip(seen, states, strict=True)
-        if state in (EXACT, PARTIAL)
+        (slots[n].statement.file, slots[n].statement.line)
+        for n in np.unique(places)
+        if known[places == n].all()
     }
     found.held = len(held)
-    every = {(slots[s.slot].statement.file, slots[s.slot].statement.line) for s in seen}
+    every = {(slots[n].statement.file, slots[n].statement.line) for n in places}
     found.unheld = sorted(line for _, line in every - held)
 
 

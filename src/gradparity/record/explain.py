@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from gradparity.record.findings import Finding, Gradient, Recording
 from gradparity.record.frontend.source import Statement
 from gradparity.record.locate.probe import Trial
 from gradparity.record.locate.repairs import Repair
+from gradparity.record.meaning import Meaning
 from gradparity.record.runs import Runner
 from gradparity.record.subject.trees import Path
 from gradparity.record.words import cause_of, repair_of
@@ -28,7 +29,7 @@ def recording_of(found: Examination, runner: Runner) -> Recording:
             tuple(found.hidden),
         )  # fmt: skip
     repairs = found.explanation.trials if found.explanation else []
-    findings = [_finding(together, runner) for together in _by_statement(repairs)]
+    findings = [_finding(together, runner, found.meanings) for together in _by_statement(repairs)]
     if found.suspects:
         findings.append(_unknown(found.suspects, runner))
     return Recording(
@@ -62,8 +63,9 @@ def _gradient(path: Path, found: Examination, runner: Runner) -> Gradient:
     return Gradient(name, where, error, path in found.right, problem)
 
 
-def _finding(repairs: Sequence[Repair], runner: Runner) -> Finding:
+def _finding(repairs: Sequence[Repair], runner: Runner, known: Mapping[int, Meaning]) -> Finding:
     first = repairs[0]
+    meaning = known.get(first.slot.number, Meaning()) if isinstance(first, Trial) else Meaning()
     statement = first.statement
     line = statement.line
     if isinstance(first, Trial):
@@ -75,6 +77,8 @@ def _finding(repairs: Sequence[Repair], runner: Runner) -> Finding:
         runner.code.program.line(statement.file, line).strip(),
         "; ".join(dict.fromkeys(cause_of(r) for r in repairs)),
         repair_of(repairs),
+        meaning.should_be,
+        meaning.where,
     )
 
 

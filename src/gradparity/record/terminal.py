@@ -12,6 +12,7 @@ from gradparity.record.findings import Finding, Recording
 
 STYLE = {"right": "bold green", "wrong": "bold red"}
 WIDTH = 80
+LISTED = 12  # lines that are named
 
 
 def print_recording(found: Recording, console: Console) -> None:
@@ -97,17 +98,26 @@ def _gradients(found: Recording) -> list:
             _indented(Text(f"{of} {'other ' if wrong else ''}{noun} right, to {worst:.0e}", "dim"))
         )
     if found.held:
-        parts.append(
-            _indented(
-                Text(f"{found.held} lines of the backward pass were held to the truth", "dim")
-            )
-        )
+        parts.append(_indented(Text(_held(found), "dim")))
     for g in found.gradients:
         if g.found_at:
             parts.append(
                 _indented(Text(f"note: the gradient of {g.parameter} is {g.found_at}", "dim"))
             )
     return parts
+
+
+def _held(found: Recording) -> str:
+    """How much of the backward pass is known line by line."""
+    lines = f"{found.held} line{'s' if found.held != 1 else ''}"
+    text = f"{lines} of the backward pass compute a gradient that is true"
+    if not found.unheld:
+        return f"{text}: every one"
+    if not found.ok:
+        return text
+    listed = ", ".join(map(str, found.unheld[:LISTED]))
+    more = " …" if len(found.unheld) > LISTED else ""
+    return f"{text}; steps on the way, right as what they lead to is: lines {listed}{more}"
 
 
 def github_annotations(found: Recording) -> list[str]:

@@ -49,6 +49,14 @@ class Truth:
                 found[node.start : node.stop] = False
         return found
 
+    def handed_on(self) -> Array:
+        """`(size,)` bool: numbers of the forward pass, under new numbers of their own too."""
+        found = self.numbers.copy()
+        for number, node in enumerate(self.graph.nodes):
+            if not self.forward[number] and node.operation.name == "=":
+                found[node.start : node.stop] = found[node.operands[0].reshape(-1)]
+        return found
+
     def of_forward(self, places: Provenance) -> bool:
         """Whether an array belongs to the forward pass, with all its entries."""
         return bool(self.numbers[places.ravel()].all())

@@ -36,8 +36,9 @@ def _of_expression(trial: Trial) -> str:
         "no T": lambda: f"`{old}` is transposed and should not be",
         "transpose": lambda: f"a transpose is missing at `{old}`",
         "no call": lambda: f"`{old}` applies a function too many: `{new}` belongs there",
-        "activated": lambda: f"`{old}` takes the derivative at what is activated already: `{new}` "
-        "belongs there",
+        "activated": lambda: (
+            f"`{old}` takes the derivative at what is activated already: `{new}` belongs there"
+        ),
         "sum": lambda: f"a sum is missing at `{old}`",
         "sum keep": lambda: f"a sum is missing at `{old}`",
     }

@@ -16,7 +16,6 @@ from gradparity.record.frontend.source import Program
 from gradparity.record.graph import Operation, Place, Provenance
 
 
-
 def unclipped(array: Any, *bounds: Any, out: Any = None, **options: Any) -> Any:
     """What `np.clip` would be given, as it is."""
     if out is None:

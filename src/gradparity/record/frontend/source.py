@@ -129,19 +129,19 @@ class Program:
         inside = {outer for edited in edits for outer in self.around[edited]}
         if part not in inside:
             return self.made[part]
-        (whole,) = self.made[part]
-        new: Any = copy.copy(whole)
+        (made,) = self.made[part]
+        whole: Any = copy.copy(made)
         for name in ("body", "orelse", "finalbody"):
             block = getattr(part, name, None)
             if isinstance(block, list):
                 if isinstance(part, ast.ClassDef):
                     block = [p for p in block if p in inside or p in edits]
-                setattr(new, name, [n for p in block for n in self.again(file, p, edits)])
+                setattr(whole, name, [n for p in block for n in self.again(file, p, edits)])
         if isinstance(part, ast.ClassDef):
-            new.bases, new.keywords, new.decorator_list = [], [], []
+            whole.bases, whole.keywords, whole.decorator_list = [], [], []
         if isinstance(part, ast.Try):
-            new.handlers = [self._handler(file, h, edits) for h in part.handlers]
-        return [new]
+            whole.handlers = [self._handler(file, h, edits) for h in part.handlers]
+        return [whole]
 
     def _handler(self, file: str, handler: ast.ExceptHandler, edits: Mapping) -> ast.ExceptHandler:
         new = copy.copy(handler)
@@ -297,7 +297,18 @@ class _Rewriter(ast.NodeTransformer):
         return self._hooked(self._slot(node, kind), self._inside(node))
 
     def _inside(self, node: ast.expr) -> ast.expr:
+        """What is in an expression; of lists that are joined, the elements."""
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            displays = (ast.List, ast.Tuple)
+            if isinstance(node.left, displays) or isinstance(node.right, displays):
+                node.left, node.right = (self._joined(n) for n in (node.left, node.right))
+                return node
         return self.visit(node)
+
+    def _joined(self, node: ast.expr) -> ast.expr:
+        if isinstance(node, ast.List | ast.Tuple):
+            return self._watched(node, "element")
+        return self._inside(node)
 
     def _slot(self, node: ast.expr, kind: str) -> Slot | None:
         place = (self.file, *_key(node))

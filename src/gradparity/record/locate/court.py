@@ -81,6 +81,7 @@ class Court:
         table: true quantities.
         backward: slots of the backward pass.
         loss: what the forward pass yields, and has to go on yielding.
+        moves: slots that only name a forward value, which is true as it is.
     """
 
     def __init__(
@@ -90,7 +91,9 @@ class Court:
         table: Table,
         backward: frozenset[int],
         loss: float,
+        moves: set[int],
     ) -> None:
+        self.moves = moves
         self.runner, self.right, self.table = runner, right, table
         self.backward, self.loss = backward, loss
         self.scale = max((float(np.abs(v).max(initial=0.0)) for v in right.values()), default=1.0)
@@ -103,7 +106,7 @@ class Court:
 
     def evaluated(self, trials: Sequence[Repair]) -> Explanation:
         """Run the subject with repairs, and see what has become right and known."""
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             watch = Watch(self.runner, self.version(trials), self.backward, self.most)
             plain = self.runner.plain(watch)
@@ -111,7 +114,7 @@ class Court:
             return Explanation(list(trials), frozenset(), IMPOSSIBLE)
         if self.most == float("inf"):
             self.most = LONGER * watch.passed + 1000
-        self.pace += 0.1 * (time.perf_counter() - start - self.pace)
+        self.pace += 0.1 * (time.process_time() - start - self.pace)
         if not self._same_loss(plain):
             return Explanation(list(trials), frozenset(), IMPOSSIBLE)
         score, own = self._scores(trials, watch)
@@ -160,5 +163,6 @@ class Court:
             score += float(known) * (SIMPLER if number in simpler else 1.0)
         known = np.isin(states, (EXACT, PARTIAL)) * new
         places = [t.slot.place for t in trials if isinstance(t, Trial)]
-        rows = [keys == place for place in places]
-        return score, sum(float(known[r].mean()) for r in rows if r.any())
+        rows = [keys == place for place in places if place not in self.moves]
+        own = sum(float(known[r].mean()) for r in rows if r.any())
+        return score, own + sum(place in self.moves for place in places)

@@ -22,6 +22,7 @@ from gradparity.record.locate.edits.write import edited
 from gradparity.record.locate.expressions import Part, Reader
 from gradparity.record.locate.purity import Purity
 from gradparity.record.locate.recognise import Table
+
 SIMPLER = ("only", "only -right", "no call", "no method", "no index", "no T", "size")
 
 
@@ -79,7 +80,7 @@ class Prober(Hooks):
         turns: by slot, the executions at which its expression is changed.
         pure: which functions can be called again.
         patches, codes: of the run.
-        until: the time, of `time.monotonic`, after which nothing more is tried.
+        until: the time, of `time.process_time`, after which nothing more is tried.
         kind: which changes are tried: "slips", what is "missing", both as "small", or "deep".
         table: true quantities.
     """
@@ -117,7 +118,7 @@ class Prober(Hooks):
         if not self._busy:
             turn = self._turns[number]
             self._turns[number] += 1
-            if turn in self.wanted[number] and time.monotonic() < self.until:
+            if turn in self.wanted[number] and time.process_time() < self.until:
                 self._busy = True
                 try:
                     self._try(self.program.slots[number], turn, frame)
@@ -185,7 +186,7 @@ class Prober(Hooks):
         sizes = _sizes(counts, local)
         return Scene(
             reader, atoms, sizes, self._functions(frame), slices, counts, slot.after is not None,
-            self.table.of_shape,
+            self.table.of_shape, slot.expression, _bound(slot),
         )  # fmt: skip
 
     def _functions(self, frame: FrameType) -> dict[str, Callable]:
@@ -197,6 +198,19 @@ class Prober(Hooks):
                 if sum(p.default is p.empty for p in parameters) == 1:
                     found[name] = value
         return found
+
+
+def _bound(slot: Slot) -> str:
+    """The name that gets a slot's value."""
+    node = slot.statement.node
+    if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+        return ""
+    target = node.targets[0]
+    displays = (ast.Tuple, ast.List)
+    if isinstance(target, displays) and isinstance(node.value, displays):
+        pairs = zip(target.elts, node.value.elts, strict=False)
+        target = next((t for t, v in pairs if v is slot.expression), target)
+    return target.id if isinstance(target, ast.Name) else ""
 
 
 class Again(Hooks):

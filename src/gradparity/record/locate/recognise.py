@@ -191,10 +191,11 @@ class Table:
         states, factors, _ = self.states(prints)
         large = prints[:, 0] > 2
         rest = int((np.isin(states, (EXACT, PARTIAL)) & large).sum())
-        scaled, counts = np.unique(np.round(factors[(states == SCALED) & large], 6), return_counts=True)  # fmt: skip
+        times = factors[(states == SCALED) & large]
+        rounded, counts = np.unique(np.round(times, 6), return_counts=True)
         if rest or not len(counts) or counts.max() < 3:
             return 1.0
-        return float(factors[(states == SCALED) & (np.abs(factors - scaled[counts.argmax()]) < 1e-5)][0])  # fmt: skip
+        return float(times[np.abs(times - rounded[counts.argmax()]) < 1e-5][0])
 
     def _compared(self, wanted: Array, places: Array) -> tuple[Array, Array]:
         """States of fingerprints as multiples of one quantity each, and the multiples."""

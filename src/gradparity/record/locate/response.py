@@ -1,6 +1,7 @@
 """How the returned gradients change with every value of the backward pass."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,12 +24,14 @@ class Response:
         along: by (slot, turn) `(directions, entries)`; those behind the judged ones are of
             gradients of another shape.
         owners: for each direction whose gradient it is of.
+        directions: of the judged ones, each gradient's.
         wanted: `(judged,)` what the returned gradients lack along them.
         scale: `(judged,)` what counts as nothing there.
     """
 
     along: dict[tuple[int, int], Array] = field(default_factory=dict)
     owners: list[Path] = field(default_factory=list)
+    directions: list[Array] = field(default_factory=list)
     wanted: Array = field(default_factory=lambda: np.zeros(0))
     scale: Array = field(default_factory=lambda: np.zeros(0))
 
@@ -40,6 +43,18 @@ class Response:
         for (slot, _), along in self.along.items():
             found[slot].update(np.unique(owners[along.any(1)]).tolist())
         return {slot: frozenset(known[h] for h in hashes) for slot, hashes in found.items()}
+
+    def lacking(
+        self, right: Mapping[Path, Array], got: Mapping[Path, Array | None]
+    ) -> Array | None:
+        """`(judged,)` what other gradients lack along the directions; None where shapes differ."""
+        found = []
+        for path, direction in zip(self.owners, self.directions, strict=False):
+            value = got.get(path)
+            if value is None or value.shape != direction.shape or not np.isfinite(value).all():
+                return None
+            found.append(float((direction * (right[path] - value)).sum()))
+        return np.array(found)
 
     @property
     def judged(self) -> int:
@@ -78,6 +93,7 @@ def respond(
             np.add.at(seed, places.ravel(), direction.ravel())
             seeds.append(seed)
             found.owners.append(path)
+            found.directions.append(direction)
             wanted.append(float((direction * (truly - got)).sum()))
             scale.append(float(np.abs(direction * truly).sum() + np.abs(direction * got).sum()))
     found.wanted, found.scale = np.array(wanted), np.array(scale)

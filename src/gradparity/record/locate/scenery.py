@@ -43,6 +43,7 @@ class Scenery:
         reached: by slot, parameters whose gradients depend on its values.
         there: numbers of the true quantities that some value is.
         position: of each value seen, by (slot, turn).
+        returned: by slot, the parameter whose gradient its value is.
     """
 
     record: Record
@@ -58,6 +59,7 @@ class Scenery:
     reached: dict[int, frozenset[Path]]
     there: Array
     position: dict[tuple[int, int], int]
+    returned: dict[int, Path]
 
     @classmethod
     def of(
@@ -84,12 +86,15 @@ class Scenery:
         parents = parents_of(record.graph, truth, record.seen)
         mine = np.array([s.slot in backward for s in record.seen], dtype=bool)
         bad = mine & np.isin(states, (UNKNOWN, SCALED, FORWARD))
-        depth = depths(parents, bad, _helping(record.seen, states, slots, both, moves))
+        helping = _helping(record.seen, states, slots, both, moves)
+        handed = truth.handed_on()
+        helping |= [bool(handed[s.provenance.reshape(-1)].all()) for s in record.seen]
+        depth = depths(parents, bad, helping | (states == FORWARD))
         again = recurrent(record.seen, parents)
         return cls(
             record, truth, response, seen, counts, states, first, parents, depth, again,
             response.reached(), np.unique(which[np.isin(states, (EXACT, PARTIAL))]),
-            {(s.slot, s.turn): k for k, s in enumerate(record.seen)},
+            {(s.slot, s.turn): k for k, s in enumerate(record.seen)}, _returned(record),
         )  # fmt: skip
 
     def near(self, most: int) -> dict[int, set[int]]:
@@ -114,6 +119,17 @@ class Scenery:
         """Whether a value is a true quantity."""
         first = self.first.get(place)
         return first is None or turn < first
+
+
+def _returned(record: Record) -> dict[int, Path]:
+    """Slots whose value is a gradient, as it is returned."""
+    places = {p.tobytes(): path for path, p in record.gradients.items() if p.size}
+    found = {}
+    for s in record.seen:
+        path = places.get(s.provenance.tobytes())
+        if path is not None:
+            found[s.slot] = path
+    return found
 
 
 def _helping(

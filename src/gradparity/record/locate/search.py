@@ -2,13 +2,14 @@
 
 import ast
 import time
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, zip_longest
 
 import numpy as np
 
-from gradparity.record.frontend.source import Statement
+from gradparity.record.frontend.source import Slot, Statement
 from gradparity.record.graph import Array
 from gradparity.record.locate.court import Court
 from gradparity.record.locate.missing import Gatherer, additions, last_slots
@@ -18,10 +19,15 @@ from gradparity.record.locate.recognise import Table
 from gradparity.record.locate.repairs import PER_WORTH, Explanation, Repair
 from gradparity.record.locate.response import respond
 from gradparity.record.locate.scenery import Scenery
-from gradparity.record.locate.statements import StatementEdit, handed_on, rescalings, statement_edits
+from gradparity.record.locate.statements import (
+    StatementEdit,
+    handed_on,
+    rescalings,
+    statement_edits,
+)
 from gradparity.record.locate.weigh import Scales
 from gradparity.record.rules import Rules
-from gradparity.record.runs import Record, Runner
+from gradparity.record.runs import Plain, Record, Runner
 from gradparity.record.subject.trees import Path
 from gradparity.record.truth import Truth
 
@@ -33,11 +39,15 @@ RUN_SECONDS = 1.5  # for running the most promising changes of a stage
 FEWEST, MOST = 16, 160  # changes of a stage that are run
 CHEAP = 2.0  # price of a change that solves at which nothing else is looked at
 QUITE, LIKELY, ANY = 3.6, 4.2, 8.0  # prices of a change that ends the search, early to late
+FEW_ACTING = 30
 FEW = 8  # slots of which exactly the wrong gradients depend, up to which all are looked at closely
 FITTING = 1.0  # how much more it may cost where exactly the wrong gradients depend on it
 BETTER, MUCH, NEVER = 0.5, 2.0, 1e9  # by how much a repair has to improve, and to end the search
 MOST_SUSPECTS = 12
-MOST_KNOWN = 4  # changes of a slot that make it known that are run
+RIVAL = 3.0  # how much dearer a change may be that is held against one that helps
+MOST_KNOWN = 6  # changes of a slot that make it known that are run
+COUPLES_SECONDS = 5.0
+SLIP = 2.7  # price of a change that may be one of two
 BESIDE = 1.0  # what a change costs more where no value of the backward pass is
 SURE = 4.5  # price of a repair up to which it is told although it is not all
 HELPS = 1.5  # how much more is known with it
@@ -76,8 +86,10 @@ class Search:
 
     def __post_init__(self) -> None:
         self.pure = Purity(self.runner.code.program)
-        self.court = Court(self.runner, self.right, self.table, self.backward, self.loss)
-        self.deadline = time.monotonic() + SECONDS
+        self.court = Court(
+            self.runner, self.right, self.table, self.backward, self.loss, self.moves
+        )
+        self.deadline = time.process_time() + SECONDS
 
     def run(self, start: Sequence[Repair] = ()) -> Explanation:
         """The best explanation that was found.
@@ -86,20 +98,20 @@ class Search:
             start: repairs to begin with.
         """
         now = self.court.evaluated(list(start))
-        record, truth = self._recorded(start) if start else (self.record, self.truth)
+        record, truth = self.recorded_with(start) if start else (self.record, self.truth)
         while not now.complete and len(now.trials) < MOST_REPAIRS:
             following = self._step(now, self._scenery(record, truth))
             if following is None:
                 break
             now = following
             if not now.complete:
-                record, truth = self._recorded(now.trials)
+                record, truth = self.recorded_with(now.trials)
         return self._pruned(now)
 
     def rescaled(self, found: Explanation) -> Explanation:
         """With the division by a size that all gradients lack, if one puts them right."""
         now = self.court.evaluated(found.trials)
-        record, truth = self._recorded(found.trials)
+        record, truth = self.recorded_with(found.trials)
         for better in self._rescaled(now, self._scenery(record, truth)):
             return better
         return now
@@ -114,7 +126,8 @@ class Search:
                 kept.remove(trial)
         return kept
 
-    def _recorded(self, trials: Sequence[Repair]) -> tuple[Record, Truth]:
+    def recorded_with(self, trials: Sequence[Repair]) -> tuple[Record, Truth]:
+        """The subject with some repairs."""
         version = self.court.version(trials)
         record = self.runner.recorded(self.minted, patches=version.patches, codes=version.codes)
         return record, Truth.of(record.graph, record.seeds, self.rules)
@@ -138,9 +151,9 @@ class Search:
     def _step(self, now: Explanation, scenery: Scenery) -> Explanation | None:
         """One more repair, or several that do not depend on each other."""
         better: list[Explanation] = []
-        for enough, gain, candidates in self._candidates(now, scenery):
+        for enough, gain, candidates in self._candidates(now, scenery, better):
             for found in candidates:
-                if found.total < now.total - BETTER:
+                if found.total < now.total - BETTER and not self._in_vain(found, scenery):
                     better.append(found)
                     cheap = found.price - now.price <= CHEAP and not _spoils(found, scenery)
                     if cheap and found.complete:
@@ -148,9 +161,17 @@ class Search:
             better.sort(key=lambda e: e.total)
             if better and self._convinces(better[0], now, scenery, enough, gain):
                 break
-            if time.monotonic() > self.deadline:
+            if time.process_time() > self.deadline:
                 break
         return self._combined(better) if better else None
+
+    def _in_vain(self, found: Explanation, scenery: Scenery) -> bool:
+        """Whether the last repair changes a returned gradient itself and leaves it wrong."""
+        repair = found.trials[-1]
+        if not isinstance(repair, Trial):
+            return False
+        returned = scenery.returned.get(repair.slot.place)
+        return returned is not None and returned not in found.right
 
     def _combined(self, better: Sequence[Explanation]) -> Explanation:
         """The best, with the other ones that improve on it still."""
@@ -179,10 +200,11 @@ class Search:
         repair = best.trials[-1]
         wrong = frozenset(self.right) - now.right
         fits = isinstance(repair, Trial) and not scenery.misfit(repair.slot.place, wrong)
-        return best.price - now.price <= enough + (FITTING if fits else 0.0)
+        bonus = FITTING if fits and enough >= LIKELY else 0.0
+        return best.price - now.price <= enough + bonus
 
     def _candidates(
-        self, now: Explanation, scenery: Scenery
+        self, now: Explanation, scenery: Scenery, better: Sequence[Explanation]
     ) -> Iterator[tuple[float, float, Iterator[Explanation]]]:
         """Explanations with one repair more, the likelier ones first.
 
@@ -201,7 +223,11 @@ class Search:
             yield QUITE, partly, self._local(now, stages.unknown, scales, kind)
         if not now.trials:
             yield QUITE, NEVER, self._tried(now, stages.nearest, scales, "deep")
-            yield ANY, BETTER, self._statements(now, scenery)
+            yield ANY, NEVER, self._statements(now, scenery)
+            helps = any(len(e.right) > len(now.right) for e in better)
+            if not helps and len(stages.acting) <= FEW_ACTING:
+                yield ANY, NEVER, self._couples(now, stages.acting, scales)
+            yield ANY, BETTER, iter(())
         for stage, (enough, turns, kind) in enumerate(stages.all()):
             if turns:
                 yield enough, MUCH, self._tried(now, turns, scales, kind)
@@ -209,6 +235,8 @@ class Search:
                 yield ANY, MUCH, self._left_out(now, scenery)
                 if now.trials:
                     yield ANY, MUCH, self._statements(now, scenery)
+                if now.trials and len(stages.acting) <= FEW_ACTING:
+                    yield ANY, NEVER, self._couples(now, stages.acting, scales)
 
     def _local(
         self, now: Explanation, turns: Turns, scales: Scales, kind: str
@@ -217,17 +245,45 @@ class Search:
         prober = self._probed(now, turns, kind)
         moving = [t for n in turns if n in self.moves for t in prober.trials[n].values()]
         gains = scales.gains(moving, prober)
-        for trial in sorted(moving, key=lambda t: t.price - PER_WORTH * gains.get(t, 0.0))[:MOST_KNOWN]:
+        moving.sort(key=lambda t: t.price - PER_WORTH * gains.get(t, 0.0))
+        shaped = sorted((t for t in moving if not t.values), key=lambda t: t.price)
+        for trial in dict.fromkeys([*moving[:MOST_KNOWN], *shaped[:MOST_KNOWN]]):
             yield self.court.evaluated([*now.trials, trial])
         for number in turns:
             known = [t for t in prober.trials[number].values() if not t.simplifies]
             known = scales.newly_known(known)
             most = MOST_KNOWN * (3 if kind == "twice" else 1)
+            enough = float("inf")
             for trial in sorted(known, key=lambda t: t.price)[:most]:
+                if trial.price > enough:
+                    break
                 found = self.court.evaluated([*now.trials, trial])
                 yield found
                 if found.total < now.total - BETTER:
+                    enough = min(enough, trial.price + RIVAL)
+                if found.complete:
                     break
+
+    def _couples(self, now: Explanation, turns: Turns, scales: Scales) -> Iterator[Explanation]:
+        """Two slips that put all right together, of which none does anything alone."""
+        until = min(self.deadline, time.process_time() + COUPLES_SECONDS)
+        first = self._probed(now, turns, "slips")
+        trials = [t for n in turns for t in first.trials[n].values() if scales.complete(t)]
+        for one in _in_turns(trials):
+            if time.process_time() > until:
+                return
+            others = {n: t for n, t in turns.items() if n != one.slot.number}
+            with_one = Explanation([*now.trials, one])
+            try:
+                prober, plain = self._probed_run(with_one, others, "slips")
+            except Exception:  # the subject cannot be run so
+                continue
+            wanted = scales.scenery.response.lacking(self.right, plain.gradients)
+            if wanted is None:
+                continue
+            second = [t for n in others for t in prober.trials[n].values()]
+            for two in scales.solving(second, prober, wanted)[:2]:
+                yield self.court.evaluated([*now.trials, one, two])
 
     def _unused(self, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:
         """Statements that hand on what is computed, true, and used by nobody."""
@@ -272,17 +328,19 @@ class Search:
                 chosen = [*gaining[:FEWEST], *scales.reshaping(trials)[:FEWEST]]
         budget = int(np.clip(RUN_SECONDS / self.court.pace, FEWEST, MOST))
         for trial in _distinct(chosen)[:budget]:
-            if time.monotonic() < self.deadline:
+            if time.process_time() < self.deadline:
                 yield self.court.evaluated([*now.trials, trial])
 
-    def _probed(self, now: Explanation, turns: Mapping[int, frozenset[int]], kind: str) -> Prober:
+    def _probed(self, now: Explanation, turns: Turns, kind: str) -> Prober:
+        return self._probed_run(now, turns, kind)[0]
+
+    def _probed_run(self, now: Explanation, turns: Turns, kind: str) -> tuple[Prober, Plain]:
         code, version = self.runner.code, self.court.version(now.trials)
         prober = Prober(
             code.program, code.files, turns, self.pure, version.patches, version.codes,
             self.deadline, kind, self.table,
         )  # fmt: skip
-        self.runner.plain(prober)
-        return prober
+        return prober, self.runner.plain(prober)
 
     def _repeated(
         self, now: Explanation, trials: Sequence[Trial], gains: Mapping, scales: Scales
@@ -326,7 +384,8 @@ class Search:
         if not factors or now.right or np.ptp(factors) > 1e-6 * abs(factors[0]):
             return
         program = self.runner.code.program
-        seen = [program.slots[s.slot].statement for s in scenery.record.seen if s.slot in self.backward]  # fmt: skip
+        passed = [s.slot for s in scenery.record.seen if s.slot in self.backward]
+        seen = [program.slots[n].statement for n in passed]
         begins: dict[int, int] = {}
         for statement in seen:
             line = begins.get(id(statement.scope), statement.line)
@@ -357,10 +416,10 @@ class Search:
         ordered += [*(s for s in inside if id(s.scope) in scopes), *inside]
         taken = {t.statement.number for t in now.trials}
         single = min(misfits.values(), default=1) == 0
-        end = time.monotonic() + (STATEMENT_SECONDS if single else STATEMENT_SECONDS / 3)
+        end = time.process_time() + (STATEMENT_SECONDS if single else STATEMENT_SECONDS / 3)
         wanted = [s for s in dict.fromkeys(ordered) if s.number not in taken]
         for edit in statement_edits(program, wanted):
-            if time.monotonic() > end:
+            if time.process_time() > end:
                 return
             if edit.statement not in misfits:
                 edit.price += BESIDE
@@ -372,7 +431,7 @@ class Search:
 
     def suspects(self, trials: Sequence[Repair]) -> list[Statement]:
         """Statements one of which is wrong besides some repairs: the first unknown values' ones."""
-        record, truth = self._recorded(trials)
+        record, truth = self.recorded_with(trials)
         shaped = self._of_wrong_shape(record)
         if shaped:
             return shaped
@@ -397,11 +456,24 @@ class Search:
             places = record.gradients[path]
             if places.shape == right.shape:
                 continue
-            same = [s for s in record.seen if np.array_equal(s.provenance, places)]
-            made = [s for s in same if not isinstance(slots[s.slot].expression, ast.Name)]
-            for s in (made or same)[-1:]:
-                found[slots[s.slot].statement] = None
+            same = [s.slot for s in record.seen if np.array_equal(s.provenance, places)]
+            for number in same[-1:]:
+                found[self._binding(slots[number])] = None
         return list(found)
+
+    def _binding(self, slot: Slot) -> Statement:
+        """Of a name that is handed on, the last statement that bound it."""
+        name = slot.expression.id if isinstance(slot.expression, ast.Name) else None
+        binding = [
+            s
+            for s in self.runner.code.program.statements
+            if s.scope is slot.statement.scope
+            and s.line < slot.statement.line
+            and isinstance(s.node, ast.Assign)
+            and name in [n.id for n in ast.walk(s.node) if isinstance(n, ast.Name)
+                         and isinstance(n.ctx, ast.Store)]
+        ]  # fmt: skip
+        return binding[-1] if binding else slot.statement
 
 
 @dataclass
@@ -410,6 +482,7 @@ class Stages:
 
     Attributes:
         fitting: slots of which exactly the wrong gradients depend.
+        acting: what is executed a few times, and no right gradient depends on alone.
         zero: the first unknown values.
         unknown: those of them that are computed where they stand.
         nearest, fits: of the fitting ones, the closest, and all that are near.
@@ -420,6 +493,7 @@ class Stages:
     """
 
     fitting: set[int]
+    acting: Turns
     zero: Turns
     unknown: Turns
     nearest: Turns
@@ -434,7 +508,9 @@ class Stages:
     def of(cls, search: Search, now: Explanation, scenery: Scenery) -> "Stages":
         """Those of a version."""
         slots = search.runner.code.program.slots
-        taken = {t.slot.number for t in now.trials if isinstance(t, Trial)} | set(search.runner.base)
+        taken = {t.slot.number for t in now.trials if isinstance(t, Trial)} | set(
+            search.runner.base
+        )
         open_ = [n for n in search.backward if n not in taken and slots[n].kind != "after"]
         acting = [n for n in open_ if scenery.acts(slots[n].place)]
         counts = {n: scenery.counts[slots[n].place] for n in acting}
@@ -456,9 +532,10 @@ class Stages:
         silent = [n for n in sorted(open_) if slots[n].place not in scenery.counts]
         zero = close(0)
         unknown = {n: t for n, t in zero.items() if not scenery.only_enters(slots[n].place, t)}
+        parts = {n: t for n, t in seldom.items() if scenery.reached[slots[n].place] & wrong}
         return cls(
-            fitting, zero, unknown, fits if few else _only(close(0), fitting), fits, seldom, near,
-            _without(close(4), near), every, {n: frozenset({0}) for n in silent},
+            fitting, parts, zero, unknown, fits if few else _only(close(0), fitting), fits,
+            seldom, near, _without(close(4), near), every, {n: frozenset({0}) for n in silent},
         )  # fmt: skip
 
     def all(self) -> Iterator[tuple[float, Turns, str]]:
@@ -473,6 +550,16 @@ class Stages:
         yield ANY, self.silent, "slips"
         yield ANY, self.second, "small"
         yield ANY, _without(self.every, _together(self.first, self.second)), "small"
+
+
+def _in_turns(trials: Sequence[Trial]) -> Iterator[Trial]:
+    """The likeliest of every slot, then the second likeliest, and so on."""
+    slots: dict[int, list[Trial]] = defaultdict(list)
+    for trial in sorted(trials, key=lambda t: t.price):
+        if trial.price <= SLIP:
+            slots[trial.slot.number].append(trial)
+    for row in zip_longest(*slots.values()):
+        yield from sorted((t for t in row if t is not None), key=lambda t: t.price)
 
 
 def _spoils(found: Explanation, scenery: Scenery) -> bool:

@@ -221,8 +221,9 @@ def _other_arguments(node: Any) -> Iterator[tuple[tuple, float, Body]]:
             yield ("arguments", a, b), 2.2, [_with(node, call, new)]
 
 
-def _with(statement: Any, old: ast.AST, new: ast.AST) -> ast.stmt:
-    return write.edited(statement, (old,), lambda _: new)
+def _with(statement: Any, old: ast.AST, new: ast.expr) -> ast.stmt:
+    found: Any = write.edited(statement, (old,), lambda _: new)
+    return found
 
 
 def _renamed(node: ast.expr, name: ast.Name, new: str) -> ast.expr:
@@ -251,7 +252,12 @@ def _other_indices(index: ast.expr, known: Sequence[ast.expr]) -> Iterator[ast.e
         return ast.Tuple(list(changed), ast.Load()) if isinstance(index, ast.Tuple) else changed[0]
 
     for place, element in enumerate(elements):
-        alike = [k for k in known if type(k) is type(element) and ast.dump(k) != ast.dump(element)]
+        slices = isinstance(element, ast.Slice)
+        alike = [
+            k
+            for k in known
+            if isinstance(k, ast.Slice) == slices and ast.dump(k) != ast.dump(element)
+        ]
         for new in (*_one_off(element), *alike):
             yield whole([*elements[:place], new, *elements[place + 1 :]])
     for first in range(len(elements)):
@@ -273,6 +279,11 @@ def _one_off(element: ast.expr) -> Iterator[ast.expr]:
                         "step": element.step,
                     }
                     yield ast.Slice(**(parts | {name: _plus(bound, step)}))
+        if element.lower is not None and element.upper is not None:
+            for part in ast.walk(element.upper):
+                if isinstance(part, ast.Name):
+                    wide = ast.BinOp(element.lower, ast.Add(), part)
+                    yield ast.Slice(element.lower, wide, element.step)
         if element.lower is not None and element.upper is None:
             yield ast.Slice(None, element.lower, element.step)
         if element.upper is not None and element.lower is None:
@@ -280,10 +291,10 @@ def _one_off(element: ast.expr) -> Iterator[ast.expr]:
     elif isinstance(element, ast.Name | ast.BinOp | ast.Constant):
         if isinstance(element, ast.Constant) and not isinstance(element.value, int):
             return
-        for step in (1, -1):
-            yield _plus(element, step)
         if isinstance(element, ast.BinOp):
             yield element.left
+        for step in (1, -1):
+            yield _plus(element, step)
 
 
 def _plus(index: ast.expr, step: int) -> ast.expr:

@@ -47,14 +47,23 @@ class Scales:
         """Whether its values are known at every execution."""
         return len(trial.values) == self.scenery.counts[trial.slot.place]
 
-    def solving(self, trials: Sequence[Trial], now: Prober | Again) -> list[Trial]:
-        """Changes that put all gradients right, to first order, the likeliest first."""
+    def solving(
+        self, trials: Sequence[Trial], now: Prober | Again, wanted: Array | None = None
+    ) -> list[Trial]:
+        """Changes that put all gradients right, to first order, the likeliest first.
+
+        Args:
+            trials: the changes.
+            now: the run in which they were tried.
+            wanted: what the gradients lack, if it is not what they lack in this version.
+        """
         response = self.scenery.response
         trials = [t for t in trials if self.complete(t)]
         nothing = LINEAR * response.scale + 1e-12 * self.scale
-        if not trials or (np.abs(response.wanted) <= nothing).all():
+        wanted = response.wanted if wanted is None else wanted
+        if not trials or (np.abs(wanted) <= nothing).all():
             return []  # nothing to put right, or what is wrong has another shape
-        left = np.abs(response.wanted - self._effects(trials, now))
+        left = np.abs(wanted - self._effects(trials, now))
         fine = np.flatnonzero((left <= nothing).all(1))
         return sorted((trials[int(k)] for k in fine), key=lambda t: t.price)
 

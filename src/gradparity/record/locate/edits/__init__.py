@@ -7,6 +7,7 @@ constant, an index one off. Each is a `Change`, tried by value before anything i
 import ast
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from gradparity.record.locate.atoms import is_value
 from gradparity.record.locate.edits import write
@@ -47,7 +48,8 @@ def _twice(root: Part, scene: Scene) -> Tried:
     once = [(p, c) for p, c in _each(root, scene, SLIPS) if c.price <= DEAREST]
     once.sort(key=lambda found: found[1].price)
     for parts, first in once[:MOST_TWICE]:
-        whole = scene.reader.read(write.edited(root.node, [p.node for p in parts], first.build))
+        node: Any = root.node
+        whole = scene.reader.read(write.edited(node, [p.node for p in parts], first.build))
         if whole.is_opaque:
             continue
         for (part,), second in _each(whole, scene, SLIPS):

@@ -47,6 +47,8 @@ class Scene:
         counts: integers that have names.
         in_place: whether the expression is what an assignment in place makes.
         true: by a shape, `(many, *shape)` all true quantities.
+        expression: that is changed.
+        bound: the name that gets its value; "" where that is none.
     """
 
     reader: Reader
@@ -57,6 +59,17 @@ class Scene:
     counts: Mapping[str, int]
     in_place: bool
     true: Callable[[tuple[int, ...]], Array]
+    expression: ast.AST
+    bound: str
+
+    @cached_property
+    def written(self) -> frozenset[str]:
+        """Atoms that the expression has, under this name or another: taken away they cancel it."""
+        names = (ast.Name, ast.Attribute, ast.Subscript)
+        texts = {ast.unparse(n) for n in ast.walk(self.expression) if isinstance(n, names)}
+        values = [(a.text, np.asarray(v).tobytes()) for a, v in self.atoms]
+        there = {value for text, value in values if text in texts}
+        return frozenset(text for text, value in values if text in texts or value in there)
 
     @cached_property
     def zeros(self) -> frozenset[str]:

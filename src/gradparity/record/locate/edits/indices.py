@@ -53,13 +53,14 @@ def _other(index: ast.expr, scene: Scene) -> Iterator[tuple[ast.expr, float]]:
     elif isinstance(index, ast.Constant) and index.value in (None, ...):
         return
     elif _is_count(index):
+        if isinstance(index, ast.BinOp):
+            yield index.left, 2.0
         for step in (1, -1):
             yield _plus(index, step), 2.0
         for name in scene.counts:
             if ast.unparse(index) != name:
                 yield ast.Name(name, write.LOAD), 2.3
         if isinstance(index, ast.BinOp):
-            yield index.left, 2.0
             yield index.right, 2.4
     elif isinstance(index, ast.Compare):
         for atom, value in scene.atoms:
@@ -82,8 +83,8 @@ def _other_slices(index: ast.Slice, scene: Scene) -> Iterator[tuple[ast.expr, fl
         for count in scene.counts:
             if ast.unparse(bound) != count:
                 yield _with_bound(index, name, ast.Name(count, write.LOAD)), 2.8
-        for other in _renamed(bound, scene):
-            yield _with_bound(index, name, other), 2.6
+        for renamed in _renamed(bound, scene):
+            yield _with_bound(index, name, renamed), 2.6
     yield from _shifted(index, scene)
     if index.step is not None:
         yield ast.Slice(index.lower, index.upper, None), 2.0

@@ -20,6 +20,7 @@ from gradparity.record.locate.edits.change import (
 )
 from gradparity.record.locate.expressions import Part
 
+NAMED_SO = 1.6  # price of `x = cache["x"]` where another entry stands
 NAMES = (ast.Name, ast.Attribute, ast.Subscript)
 
 
@@ -47,9 +48,10 @@ def replaced(part: Part, scene: Scene) -> Changes:
     text, shape = ast.unparse(part.node), np.shape(part.value)
     zeros = scene.zeros if np.any(part.value) else frozenset[str]()
     for atom, value in scene.atoms:
-        if atom.text in zeros:
+        if atom.text in zeros and not isinstance(atom.node, ast.Name):
             continue  # what is zero by chance makes much else right by chance
-        price = 2.0 + unlike(text, atom.text)
+        named = part.parent is None and scene.bound and scene.bound in atom.text
+        price = NAMED_SO if named else 2.0 + unlike(text, atom.text)
         found = False
         for name, one, node, extra in oriented(atom, value, shape):
             found = True
@@ -65,9 +67,7 @@ def replaced(part: Part, scene: Scene) -> Changes:
                 yield Change(lambda v=value: v.T, key, price + 1.0, write.just(turned))
     for name, size in {**scene.sizes, "0": 0.0, "1": 1.0}.items():
         if name != text and name != "2":
-            yield Change(
-                lambda s=size: s, ("size", name), 3.0, write.just(write.expression(name))
-            )
+            yield Change(lambda s=size: s, ("size", name), 3.0, write.just(write.expression(name)))
 
 
 def _is_called(part: Part) -> bool:
@@ -193,7 +193,7 @@ def _factors(part: Part, value: Any, scene: Scene) -> Changes:
             yield Change(
                 lambda o=other: value * o, ("times", name), price, write.combined(ast.Mult(), node)
             )
-            if np.asarray(other).dtype.kind == "b":
+            if np.asarray(other).dtype.kind == "b" or atom.text in scene.written:
                 continue
             yield Change(
                 lambda o=other: value / o, ("over", name), price + 0.4,
@@ -289,6 +289,8 @@ def _terms(part: Part, value: Any, scene: Scene) -> Changes:
             yield Change(
                 lambda o=other: value + o, ("plus", name), price, write.combined(ast.Add(), node)
             )
+            if atom.text in scene.written:
+                continue
             yield Change(
                 lambda o=other: value - o, ("minus", name), price + 0.2,
                 write.combined(ast.Sub(), node),
@@ -331,6 +333,6 @@ def _sums(value: Any) -> Changes:
             write.method("mean", axis=axis, keepdims=True),
         )  # fmt: skip
         yield Change(
-            lambda k=axis: np.flip(value, k), ("flip", axis), 3.4, write.called("np.flip", axis)
+            lambda k=axis: np.flip(value, k), ("flip", axis), 4.0, write.called("np.flip", axis)
         )
     yield Change(lambda: value.sum(), ("sum",), 3.0, write.method("sum"))

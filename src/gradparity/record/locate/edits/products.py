@@ -8,6 +8,7 @@ import ast
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from gradparity.record.graph import Array
 from gradparity.record.locate.atoms import is_value
 from gradparity.record.locate.edits import write
-from gradparity.record.locate.edits.change import Change, Changes, Scene, fits
+from gradparity.record.locate.edits.change import Change, Scene, fits
 from gradparity.record.locate.expressions import Part
 
 MOST = 44  # values of which products are made
@@ -72,9 +73,7 @@ class Alphabet:
         factors = list(given)
         for text, value in named:
             for form, run, price in forms:
-                factors.append(
-                    Factor(form.format(a=text), lambda v=value, run=run: run(v), price)
-                )
+                factors.append(Factor(form.format(a=text), partial(run, value), price))
         with np.errstate(all="ignore"):
             rows = [self._at(f.run()) for f in factors]
         return factors, np.array(rows).reshape(len(rows), len(self.entries))
@@ -127,7 +126,11 @@ def products(root: Part, scene: Scene) -> Iterator[tuple[tuple[Part, ...], Chang
     known = scene.true(shape)
     if not len(known) or not is_value(value):
         return
-    named = [(atom.text, found) for atom, found in scene.atoms if _real(found)]
+    named = [
+        (atom.text, found)
+        for atom, found in scene.atoms
+        if _real(found) and (isinstance(atom.node, ast.Name) or atom.text not in scene.zeros)
+    ]
     alphabet = Alphabet(named, shape)
     lacking = known - value
     last = root.parts[1] if scene.in_place and len(root.parts) == 2 else root
@@ -220,13 +223,13 @@ def matrix_products(
             if left.endswith(".T") and right.endswith(".T"):
                 continue
             if _spread(a.shape[:-2], b.shape[:-2]) == shape[:-2]:
-                yield down, across, f"{left} @ {right}", lambda a=a, b=b: a @ b, 4.6
+                yield down, across, f"{left} @ {right}", partial(np.matmul, a, b), 4.6
     vectors = [(t, v) for t, v in named if np.ndim(v) == 1]
     for left, a in vectors:
         for right, b in vectors:
             if (a.size, b.size) == shape:
                 text = f"np.outer({left}, {right})"
-                yield a.sum(), b.sum(), text, lambda a=a, b=b: np.outer(a, b), 4.6
+                yield a.sum(), b.sum(), text, partial(np.outer, a, b), 4.6
 
 
 def _sides(text: str, value: Any) -> Iterator[Named]:

@@ -1,0 +1,139 @@
+"""What a wrong line's value should have been, and at which executions it was something else."""
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradparity.record.frontend.hooks import Seen
+from gradparity.record.frontend.source import Slot
+from gradparity.record.graph import Array, Graph
+from gradparity.record.locate.probe import Trial
+from gradparity.record.locate.recognise import EXACT, PARTIAL, Quantity, Table, fingerprints
+from gradparity.record.runs import Record, Runner
+from gradparity.record.truth import Truth
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """Of a repaired line.
+
+    Attributes:
+        should_be: what its value is with the repair, in words; "" where that has no name.
+        where: at which of its executions it was wrong, in words; "" for all of them.
+        quantity: the same as a true quantity.
+    """
+
+    should_be: str = ""
+    where: str = ""
+    quantity: Quantity | None = None
+
+
+def meanings(
+    trials: Sequence[Trial], before: Record, after: Record, truth: Truth, table: Table,
+    runner: Runner,
+) -> dict[int, Meaning]:  # fmt: skip
+    """By the slot of each repair.
+
+    Args:
+        trials: the repairs.
+        before, after: recorded without them and with them.
+        truth, table: of the forward pass, as recorded in `before`.
+        runner: of the subject.
+    """
+    names = dict(_names(before, truth, runner))
+    found = {}
+    for trial in trials:
+        old, new = _values(before, trial.slot.place), _values(after, trial.slot.place)
+        quantity = _quantity(new, table)
+        words = "" if quantity is None else _in_words(quantity, names, before.graph)
+        seen = [s for s in before.seen if s.slot == trial.slot.place]
+        found[trial.slot.number] = Meaning(words, _where(old, new, seen), quantity)
+    return found
+
+
+def _names(record: Record, truth: Truth, runner: Runner) -> Iterator[tuple[bytes, str]]:
+    """What forward values are called, by their provenance: by the name bound when they were made.
+
+    A function's own name for what it returns gives way to the caller's.
+    """
+    made: dict[bytes, tuple[int, str]] = {}
+    for s in record.seen:
+        slot = runner.code.program.slots[s.slot]
+        name = _target(slot, s.part)
+        if name and truth.of_forward(s.provenance):
+            key = _key(s.provenance)
+            if key not in made or made[key][0] == s.size:
+                made[key] = (s.size, f"`{name}`, set in line {slot.statement.line}")
+    yield from ((key, text) for key, (_, text) in made.items())
+    for path, places in record.parameters.items():
+        yield _key(places), f"`{runner.name(path)}`"
+
+
+def _target(slot: Slot, part: int) -> str:
+    node = slot.statement.node
+    if slot.kind != "value" or not isinstance(node, ast.Assign) or len(node.targets) != 1:
+        return ""
+    target = node.targets[0]
+    if isinstance(target, ast.Tuple | ast.List):
+        inside = target.elts[part] if part < len(target.elts) else target
+        return ast.unparse(inside) if isinstance(inside, ast.Name) else ""
+    return ast.unparse(target)
+
+
+def _key(places: Array) -> bytes:
+    return np.sort(places, axis=None).tobytes()
+
+
+def _values(record: Record, place: int) -> dict[int, Array]:
+    return {s.turn: record.graph.values(s.provenance) for s in record.seen if s.slot == place}
+
+
+def _quantity(values: dict[int, Array], table: Table) -> Quantity | None:
+    """The true quantity that the first known of some values is."""
+    if not values:
+        return None
+    states, _, which = table.states(fingerprints(list(values.values())))
+    for state, number in zip(states, which, strict=True):
+        if state in (EXACT, PARTIAL):
+            return table.quantities[int(number)]
+    return None
+
+
+def _in_words(quantity: Quantity, names: dict[bytes, str], graph: Graph) -> str:
+    name = names.get(_key(quantity.provenance))
+    if name is None:
+        return ""
+    if quantity.kind == "adjoint":
+        return f"the gradient by {name}"
+    if quantity.kind == "contribution":
+        place = graph.nodes[quantity.node].place
+        through = "" if place is None else f" through line {place.line}"
+        return f"what comes{through} to the gradient by {name}"
+    return f"a part of the gradient by {name}"
+
+
+def _where(old: dict[int, Array], new: dict[int, Array], seen: Sequence[Seen]) -> str:
+    """At which executions two values differ."""
+    turns = sorted(old)
+    wrong = [t for t in turns if not _same(old[t], new.get(t))]
+    if len(turns) < 2 or not wrong or len(wrong) == len(turns):
+        return ""
+    callers = {s.turn: s.chain[1].line if len(s.chain) > 1 else 0 for s in seen}
+    lines = {callers.get(t, 0) for t in wrong}
+    if len(lines) == 1 and 0 not in lines:
+        (line,) = lines
+        if wrong == [t for t in turns if callers.get(t) == line]:
+            return f"the call in line {line}"
+    if len(wrong) == 1:
+        number = turns.index(wrong[0])
+        named = {0: "first", len(turns) - 1: "last"}.get(number, f"{number + 1}.")
+        return f"the {named} of its {len(turns)} executions"
+    return f"{len(wrong)} of its {len(turns)} executions"
+
+
+def _same(old: Array, new: Array | None) -> bool:
+    if new is None or old.shape != new.shape:
+        return False
+    return bool(np.allclose(old, new, rtol=1e-9, atol=1e-12 * float(np.abs(new).max(initial=0.0))))
