@@ -11,10 +11,10 @@ from gradparity.record.frontend.session import RecordError
 from gradparity.record.frontend.source import Program, Slot, Statement
 from gradparity.record.graph import Array
 from gradparity.record.hidden import hidden_by
-from gradparity.record.locate.probe import Trial
 from gradparity.record.locate.recognise import EXACT, PARTIAL, Table, fingerprints
 from gradparity.record.locate.repairs import Explanation
 from gradparity.record.locate.search import Search
+from gradparity.record.lstm import Equations
 from gradparity.record.meaning import Meaning, meanings
 from gradparity.record.rules import Rules
 from gradparity.record.runs import Record, Runner
@@ -37,7 +37,8 @@ class Examination:
         got, true: the gradients, as returned and as they should be.
         explanation: changes that put the wrong ones right, as many as were found.
         suspects: statements one of which is wrong, where no change explains it.
-        meanings: of the changes, by their slots.
+        meanings: of the changes, by their statements.
+        equations: an LSTM's that they compute, likewise.
         notes, hidden: what else is worth knowing; what these arguments cannot show.
         held: lines whose values were held to the truth.
         unheld: lines that nothing could be held to.
@@ -50,6 +51,7 @@ class Examination:
     explanation: Explanation | None = None
     suspects: list[Statement] = field(default_factory=list)
     meanings: dict[int, Meaning] = field(default_factory=dict)
+    equations: dict[int, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
     held: int = 0
@@ -180,8 +182,13 @@ def _locate(
     if found.explanation:
         repairs = found.explanation.trials
         after, _ = search.recorded_with(repairs)
-        values = [r for r in repairs if isinstance(r, Trial)]
-        found.meanings = meanings(values, seek.record, after, seek.truth, seek.table, runner)
+        found.meanings = meanings(
+            repairs, seek.record, after, seek.truth, seek.table, runner, seek.both
+        )
+        equations = Equations(seek.record.graph, seek.truth)
+        for number, meaning in found.meanings.items():
+            named = (equations.of(q) for q in meaning.quantities)
+            found.equations[number] = next(filter(None, named), "")
 
 
 def _confirmed(runner: Runner, search: Search, explanation: Explanation, rules: Rules) -> bool:

@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def recording_of(found: Examination, runner: Runner) -> Recording:
             tuple(found.hidden),
         )  # fmt: skip
     repairs = found.explanation.trials if found.explanation else []
-    findings = [_finding(together, runner, found.meanings) for together in _by_statement(repairs)]
+    findings = [_finding(together, runner, found) for together in _by_statement(repairs)]
     if found.suspects:
         findings.append(_unknown(found.suspects, runner))
     return Recording(
@@ -63,10 +63,10 @@ def _gradient(path: Path, found: Examination, runner: Runner) -> Gradient:
     return Gradient(name, where, error, path in found.right, problem)
 
 
-def _finding(repairs: Sequence[Repair], runner: Runner, known: Mapping[int, Meaning]) -> Finding:
+def _finding(repairs: Sequence[Repair], runner: Runner, known: Examination) -> Finding:
     first = repairs[0]
-    meaning = known.get(first.slot.number, Meaning()) if isinstance(first, Trial) else Meaning()
     statement = first.statement
+    meaning = known.meanings.get(statement.number, Meaning())
     line = statement.line
     if isinstance(first, Trial):
         line = getattr(first.targets[0], "lineno", line)
@@ -79,6 +79,7 @@ def _finding(repairs: Sequence[Repair], runner: Runner, known: Mapping[int, Mean
         repair_of(repairs),
         meaning.should_be,
         meaning.where,
+        equation=known.equations.get(statement.number, ""),
     )
 
 

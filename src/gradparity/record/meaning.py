@@ -9,8 +9,9 @@ import numpy as np
 from gradparity.record.frontend.hooks import Seen
 from gradparity.record.frontend.source import Slot
 from gradparity.record.graph import Array, Graph
-from gradparity.record.locate.probe import Trial
 from gradparity.record.locate.recognise import EXACT, PARTIAL, Quantity, Table, fingerprints
+from gradparity.record.locate.repairs import Repair
+from gradparity.record.locate.statements import StatementEdit
 from gradparity.record.runs import Record, Runner
 from gradparity.record.truth import Truth
 
@@ -22,38 +23,48 @@ class Meaning:
     Attributes:
         should_be: what its value is with the repair, in words; "" where that has no name.
         where: at which of its executions it was wrong, in words; "" for all of them.
-        quantity: the same as a true quantity.
+        quantities: the same as true quantities; equal values are the same.
     """
 
     should_be: str = ""
     where: str = ""
-    quantity: Quantity | None = None
+    quantities: tuple[Quantity, ...] = ()
 
 
 def meanings(
-    trials: Sequence[Trial], before: Record, after: Record, truth: Truth, table: Table,
-    runner: Runner,
+    repairs: Sequence[Repair], before: Record, after: Record, truth: Truth, table: Table,
+    runner: Runner, both: set[int],
 ) -> dict[int, Meaning]:  # fmt: skip
-    """By the slot of each repair.
+    """By the statement of each repair.
 
     Args:
-        trials: the repairs.
+        repairs: what is to be told.
         before, after: recorded without them and with them.
         truth, table: of the forward pass, as recorded in `before`.
         runner: of the subject.
+        both: slots of functions that both passes call, whose names say little.
     """
-    names = dict(_names(before, truth, runner))
+    names = dict(_names(before, truth, runner, both))
     found = {}
-    for trial in trials:
+    for repair in repairs:
+        if isinstance(repair, StatementEdit):
+            places = [s.place for s in runner.code.program.slots if s.statement is repair.statement]
+            values = [v for place in places for v in _values(after, place).values()]
+            alike = _quantities(dict(enumerate(values)), table)
+            found[repair.statement.number] = Meaning(quantities=tuple(alike))
+            continue
+        trial = repair
         old, new = _values(before, trial.slot.place), _values(after, trial.slot.place)
-        quantity = _quantity(new, table)
-        words = "" if quantity is None else _in_words(quantity, names, before.graph)
+        alike = _quantities(new, table)
+        words = next(filter(None, (_in_words(q, names, before.graph) for q in alike)), "")
         seen = [s for s in before.seen if s.slot == trial.slot.place]
-        found[trial.slot.number] = Meaning(words, _where(old, new, seen), quantity)
+        found[trial.statement.number] = Meaning(words, _where(old, new, seen), tuple(alike))
     return found
 
 
-def _names(record: Record, truth: Truth, runner: Runner) -> Iterator[tuple[bytes, str]]:
+def _names(
+    record: Record, truth: Truth, runner: Runner, both: set[int]
+) -> Iterator[tuple[bytes, str]]:
     """What forward values are called, by their provenance: by the name bound when they were made.
 
     A function's own name for what it returns gives way to the caller's.
@@ -62,7 +73,7 @@ def _names(record: Record, truth: Truth, runner: Runner) -> Iterator[tuple[bytes
     for s in record.seen:
         slot = runner.code.program.slots[s.slot]
         name = _target(slot, s.part)
-        if name and truth.of_forward(s.provenance):
+        if name and s.slot not in both and truth.of_forward(s.provenance):
             key = _key(s.provenance)
             if key not in made or made[key][0] == s.size:
                 made[key] = (s.size, f"`{name}`, set in line {slot.statement.line}")
@@ -90,15 +101,15 @@ def _values(record: Record, place: int) -> dict[int, Array]:
     return {s.turn: record.graph.values(s.provenance) for s in record.seen if s.slot == place}
 
 
-def _quantity(values: dict[int, Array], table: Table) -> Quantity | None:
-    """The true quantity that the first known of some values is."""
+def _quantities(values: dict[int, Array], table: Table) -> list[Quantity]:
+    """The true quantities that the first known of some values is, adjoints first."""
     if not values:
-        return None
+        return []
     states, _, which = table.states(fingerprints(list(values.values())))
     for state, number in zip(states, which, strict=True):
         if state in (EXACT, PARTIAL):
-            return table.quantities[int(number)]
-    return None
+            return sorted(table.alike(int(number)), key=lambda q: q.kind != "adjoint")
+    return []
 
 
 def _in_words(quantity: Quantity, names: dict[bytes, str], graph: Graph) -> str:

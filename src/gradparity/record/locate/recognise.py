@@ -186,6 +186,17 @@ class Table:
             which[chosen] = self._order[places[better]]
         return state, factor, which
 
+    def alike(self, number: int) -> list[Quantity]:
+        """All quantities that have the value of one, that one first."""
+        (place,) = np.flatnonzero(self._order == number)
+        keys, width = self._keys, CLOSE * max(1.0, abs(float(self._keys[place])))
+        low, high = np.searchsorted(keys, (keys[place] - width, keys[place] + width))
+        rows = np.arange(low, high)
+        there, own = self._prints[rows], self._prints[place]
+        close = np.abs(there - own).max(1) <= 10 * CLOSE * np.abs(own).max()
+        found = [self.quantities[int(n)] for n in self._order[rows[close]] if n != number]
+        return [self.quantities[number], *(q for q in found if q.kind != "forward")]
+
     def common_factor(self, prints: Array) -> float:
         """What all known values are times what they should be; 1 where one is right as it is."""
         states, factors, _ = self.states(prints)
