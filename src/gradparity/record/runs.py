@@ -29,11 +29,13 @@ class Plain:
         loss: the loss, or the outputs' sum weighted by their upstream gradients.
         gradients: by the parameter's path; None where what stands there is no array.
         changed: paths of arguments that it changed.
+        given: the arrays that it was given, as they were.
     """
 
     loss: float
     gradients: dict[Path, Array | None]
     changed: list[Path] = field(default_factory=list)
+    given: dict[Path, Array] = field(default_factory=dict)
 
 
 @dataclass
@@ -154,7 +156,7 @@ class Runner:
             if p[0] == ARGUMENTS and not np.array_equal(now, old)
         ]
         gradients = {p: _floats(self._gradient(p, outcome)) for p in self.sources.found}
-        return Plain(loss, gradients, changed)
+        return Plain(loss, gradients, changed, {p: old for p, (_, old) in paths.items()})
 
     def _gradient(self, path: Path, outcome: Outcome) -> Any:
         try:
