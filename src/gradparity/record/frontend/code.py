@@ -40,6 +40,7 @@ class Code:
         self.files: frozenset[str] = frozenset(_files_of(roots))
         self._codes: dict[CodeType, CodeType] = {}
         for file in sorted(self.files):
+            linecache.checkcache(file)
             text = "".join(linecache.getlines(file))
             if text:
                 self._take(file, text)

@@ -142,6 +142,13 @@ def summed(values: Any, start: Any = 0) -> Any:
     return total
 
 
+def rounded(value: Any, digits: int | None = None) -> Any:
+    """`round`: of a recorded number what is printed, or a step function."""
+    if isinstance(value, Recorded) and value.size == 1:
+        return round(float(plain(value).reshape(())), digits)
+    return round(value, digits)
+
+
 REPLACED: dict[Any, Callable] = {
     np.array: moves.array,
     np.asarray: lambda a, dtype=None, **o: moves.array(a, dtype, copy=None),
@@ -162,6 +169,7 @@ REPLACED: dict[Any, Callable] = {
     type: type_of,
     np.vectorize: vectorized,
     builtins.sum: summed,
+    builtins.round: rounded,
 }
 for _name in dir(math):
     if callable(getattr(math, _name)) and not _name.startswith("_") and _name != "isclose":

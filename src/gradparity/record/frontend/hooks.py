@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from gradparity.record.frontend import session
-from gradparity.record.frontend.array import Recorded, plain, recorded, wrap
-from gradparity.record.frontend.creates import REPLACED
+from gradparity.record.frontend.array import Recorded, holds_recorded, plain, recorded, wrap
+from gradparity.record.frontend.creates import REPLACED, vectorized
 from gradparity.record.frontend.libraries import handler_of
+from gradparity.record.frontend.moves import array
 from gradparity.record.frontend.source import Program
 from gradparity.record.graph import Operation, Place, Provenance
 
@@ -26,6 +27,10 @@ def unclipped(array: Any, *bounds: Any, out: Any = None, **options: Any) -> Any:
 
 
 IDENTITY = Operation("=", lambda: lambda x: x, "identity", True, lambda x: x)
+OF_LISTS = frozenset(
+    "sum mean max min amax amin prod var std cumsum dot matmul inner outer average norm "
+    "transpose squeeze ravel reshape flip argmax argmin any all".split()
+)
 TAKES_FUNCTIONS = frozenset({"map", "filter", "partial", "reduce"})
 
 
@@ -165,10 +170,13 @@ class Recorder(Hooks):
             own = REPLACED.get(function) or handler_of(function, arguments, options)
         except TypeError:  # it cannot be hashed
             own = None
+        if type(function) is np.vectorize:
+            own = vectorized(function.pyfunc)
         if own is not None:
             return own(*arguments, **options)
         if getattr(function, "__name__", "") in TAKES_FUNCTIONS:
             arguments = tuple(_replaced(a) for a in arguments)
+        function, arguments = _asked(function, arguments)
         found = function(*arguments, **options)
         if type(found) is np.ndarray and found.dtype.kind == "f" and not self._own(function):
             return recorded(found)
@@ -236,6 +244,26 @@ class Recorder(Hooks):
                 found.append(Place(frame.f_code, frame.f_lasti))
             frame = frame.f_back
         return tuple(found)
+
+
+def _asked(function: Callable, arguments: tuple) -> tuple[Callable, tuple]:
+    """A call that NumPy would not let recorded arrays answer, so that they do.
+
+    A plain array's own method asks no argument, and a function asks none of a list's elements.
+    """
+    owner = getattr(function, "__self__", None)
+    if type(owner) is np.ndarray and any(isinstance(a, Recorded) for a in arguments):
+        return getattr(recorded(owner), function.__name__), arguments
+    if getattr(function, "__name__", "") in OF_LISTS and _is_numpys(function):
+        lists = [isinstance(a, list | tuple) and holds_recorded(a) for a in arguments]
+        if any(lists):
+            made = (array(a) if there else a for a, there in zip(arguments, lists, strict=True))
+            return function, tuple(made)
+    return function, arguments
+
+
+def _is_numpys(function: Callable) -> bool:
+    return (getattr(function, "__module__", None) or "").startswith("numpy")
 
 
 def _replaced(value: Any) -> Any:

@@ -17,7 +17,7 @@ from gradparity.record.frontend.array import (
 
 BY_FUNCTION = (
     "sum mean std var prod max min argmax argmin cumsum cumprod dot trace clip round repeat take "
-    "swapaxes squeeze diagonal argsort nonzero all any compress searchsorted argpartition ravel put"
+    "swapaxes squeeze diagonal argsort nonzero all any searchsorted argpartition ravel put"
 ).split()
 REFUSED = "partition byteswap getfield setfield newbyteorder choose setflags tofile dump".split()
 
@@ -47,6 +47,10 @@ def _reshape(self: Recorded, *shape: Any, order: Any = "C", copy: Any = None) ->
 
 def _transpose(self: Recorded, *axes: Any) -> Recorded:
     return wrap(plain(self).transpose(*axes), provenance_of(self).transpose(*axes))
+
+
+def _compress(self: Recorded, condition: Any, axis: Any = None, out: Any = None) -> Any:
+    return FUNCTIONS[np.compress](condition, self, axis, out)
 
 
 def _flatten(self: Recorded, order: Any = "C") -> Recorded:
@@ -127,6 +131,7 @@ OWN: dict[str, Callable] = {
     "reshape": _reshape,
     "transpose": _transpose,
     "flatten": _flatten,
+    "compress": _compress,
     "copy": _copy,
     "astype": _astype,
     "view": _view,

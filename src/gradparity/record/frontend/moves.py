@@ -149,7 +149,7 @@ def select(conditions: Any, choices: Any, default: Any = 0) -> Recorded:
 @handles(np.compress)
 def compress(condition: Any, a: Any, axis: int | None = None, out: Any = None) -> Recorded:
     """Slices where a condition holds."""
-    array, condition = recorded(a), plain(condition)
+    array, condition = recorded(a), np.asarray(plain(condition), dtype=bool)
     found = wrap(
         np.compress(condition, plain(array), axis),
         np.compress(condition, provenance_of(array), axis),

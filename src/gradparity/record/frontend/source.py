@@ -241,8 +241,20 @@ class _Rewriter(ast.NodeTransformer):
         elif isinstance(node, ast.Return) and node.value is not None:
             node.value = self._watched(node.value, "return")
         elif isinstance(node, ast.Expr):
-            node.value = self.visit(node.value)
+            node.value = self._for_effect(node.value)
         return [node]
+
+    def _for_effect(self, node: ast.expr) -> ast.expr:
+        """A call for what it does: what a library's function writes is a value."""
+        if not isinstance(node, ast.Call) or not is_of_library(node.func) or not self.scopes:
+            return self.visit(node)
+        first, rest = node.args[:1], node.args[1:]
+        arguments = [*map(self.visit, first), *map(self._argument, rest)]
+        for keyword in node.keywords:
+            keyword.value = self._argument(keyword.value)
+        called = _hook("call", self.visit(node.func), *arguments)
+        called.keywords = node.keywords
+        return ast.copy_location(called, node)
 
     def _in_place(self, node: ast.AugAssign) -> list[ast.stmt]:
         addend = self._slot(node.value, "addend")

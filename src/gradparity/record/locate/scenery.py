@@ -43,6 +43,7 @@ class Scenery:
         reached: by slot, parameters whose gradients depend on its values.
         there: numbers of the true quantities that some value is.
         position: of each value seen, by (slot, turn).
+        helping: `(values,)` bool: whose being unknown says nothing.
         returned: by slot, the parameter whose gradient its value is.
     """
 
@@ -60,6 +61,7 @@ class Scenery:
     there: Array
     position: dict[tuple[int, int], int]
     returned: dict[int, Path]
+    helping: Array
 
     @classmethod
     def of(
@@ -94,7 +96,7 @@ class Scenery:
         return cls(
             record, truth, response, seen, counts, states, first, parents, depth, again,
             response.reached(), np.unique(which[np.isin(states, (EXACT, PARTIAL))]),
-            {(s.slot, s.turn): k for k, s in enumerate(record.seen)}, _returned(record),
+            {(s.slot, s.turn): k for k, s in enumerate(record.seen)}, _returned(record), helping,
         )  # fmt: skip
 
     def near(self, most: int) -> dict[int, set[int]]:

@@ -441,10 +441,13 @@ class Search:
         for number in np.argsort(scenery.depth, kind="stable")[:MOST_SUSPECTS]:
             seen = record.seen[number]
             along = scenery.response.along.get((seen.slot, seen.turn))
-            if scenery.depth[number] <= 1 and along is not None and along.any():
+            moves = scenery.helping[number]
+            if scenery.depth[number] <= 1 and not moves and along is not None and along.any():
                 found[slots[seen.slot].statement] = None
         if not found:
             acting = [n for n in sorted(self.backward) if scenery.acts(slots[n].place)]
+            computing = [n for n in acting if n not in scenery.returned]
+            acting = computing or acting
             found = {slots[n].statement: None for n in acting[-3:]}
         return list(found)
 
@@ -532,6 +535,8 @@ class Stages:
         silent = [n for n in sorted(open_) if slots[n].place not in scenery.counts]
         zero = close(0)
         unknown = {n: t for n, t in zero.items() if not scenery.only_enters(slots[n].place, t)}
+        named = [n for n in acting if slots[n].kind == "value" and _only_names(slots[n].expression)]
+        unknown = _together(unknown, {n: frozenset({0}) for n in named if n not in search.moves})
         parts = {n: t for n, t in seldom.items() if scenery.reached[slots[n].place] & wrong}
         return cls(
             fitting, parts, zero, unknown, fits if few else _only(close(0), fitting), fits,
@@ -567,6 +572,10 @@ def _spoils(found: Explanation, scenery: Scenery) -> bool:
     repair = found.trials[-1]
     known = isinstance(repair, Trial) and repair.slot.place not in scenery.first
     return known and found.own < len(found.trials) - 0.01
+
+
+def _only_names(expression: ast.expr) -> bool:
+    return isinstance(expression, ast.Name | ast.Attribute)
 
 
 def _together(left: Turns, right: Turns) -> Turns:

@@ -128,7 +128,7 @@ def _indices_in(statement: Statement) -> list[ast.expr]:
         if isinstance(node, ast.Subscript):
             parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
             for part in parts:
-                if isinstance(part, ast.Slice | ast.Name):
+                if isinstance(part, ast.Slice | ast.Name | ast.Attribute | ast.Compare):
                     found.setdefault(ast.unparse(part), part)
     return list(found.values())[:MOST_INDICES]
 
@@ -288,6 +288,10 @@ def _one_off(element: ast.expr) -> Iterator[ast.expr]:
             yield ast.Slice(None, element.lower, element.step)
         if element.upper is not None and element.lower is None:
             yield ast.Slice(element.upper, None, element.step)
+    elif isinstance(element, ast.Compare):
+        for other in (ast.Gt, ast.GtE, ast.Lt, ast.LtE, ast.Eq, ast.NotEq):
+            if not isinstance(element.ops[0], other):
+                yield ast.Compare(element.left, [other()], element.comparators)
     elif isinstance(element, ast.Name | ast.BinOp | ast.Constant):
         if isinstance(element, ast.Constant) and not isinstance(element.value, int):
             return

@@ -183,7 +183,7 @@ class Scales:
         if not found:
             return []
         known = self._known([next(iter(t.reshaped.values())) for t in found])
-        prices = [t.price + 3.0 * self.scenery.known(t.slot.place, min(t.reshaped)) for t in found]
+        prices = [t.price + 1.0 * self.scenery.known(t.slot.place, min(t.reshaped)) for t in found]
         order = np.argsort(prices, kind="stable")
         first = [found[k] for k in order if known[k]]
         return [*first[:RESHAPED], *[found[k] for k in order if not known[k]][:RESHAPED]]
