@@ -181,6 +181,10 @@ def _locate(
         kept = search.certain(explanation.trials)
         found.explanation = search.court.evaluated(kept) if kept else None
         found.suspects = search.suspects(kept)
+        found.notes.append(
+            "the backward pass is held to the forward pass as it is written: where these lines are "
+            "as you meant them, look there"
+        )
     if found.explanation:
         repairs = found.explanation.trials
         after, _ = search.recorded_with(repairs)
