@@ -438,7 +438,7 @@ def test_without_the_mistake_it_is_right(name, tmp_path):
     assert found.ok, str(found)
 
 
-# What docs/limits.md tells of: wrong, but a line that uses the wrong value is named.
+# What docs/diagnose_limits.md tells of: wrong, but a line that uses the wrong value is named.
 AT_THE_USE = (
     "a softmax: a sum over classes left out",
     "a residual added before the gate's backward pass",

@@ -112,8 +112,8 @@ class Hooks:
 
     def call(self, function: Callable, *arguments: Any, **options: Any) -> Any:
         """Call a function of anybody's; what is left uninitialised holds zeros."""
-        if function is np.empty:
-            function = np.zeros
+        if function is np.empty or function is np.empty_like:
+            function = np.zeros if function is np.empty else np.zeros_like
         if self.program.unclipped and self._lets_pass(function):
             return unclipped(*arguments, **options)
         return function(*arguments, **options)
