@@ -40,6 +40,7 @@ FEWEST, MOST = 16, 160  # changes of a stage that are run
 CHEAP = 2.0  # price of a change that solves at which nothing else is looked at
 QUITE, LIKELY, ANY = 3.6, 4.2, 8.0  # prices of a change that ends the search, early to late
 FEW_ACTING = 30
+FEW_WRONG = 2  # gradients that are still wrong, up to which one mistake is taken for their cause
 FEW = 8  # slots of which exactly the wrong gradients depend, up to which all are looked at closely
 FITTING = 1.0  # how much more it may cost where exactly the wrong gradients depend on it
 BETTER, MUCH, NEVER = 0.5, 2.0, 1e9  # by how much a repair has to improve, and to end the search
@@ -213,15 +214,17 @@ class Search:
         """
         scales = Scales(scenery, self.table, self.rules, self.court.scale)
         stages = Stages.of(self, now, scenery)
-        partly = BETTER if now.trials else NEVER  # one mistake is likelier than several
+        # One more mistake is likelier than several, unless several gradients go on being wrong.
+        single = not now.trials or len(self.right) - len(now.right) <= FEW_WRONG
+        partly = NEVER if single else BETTER
         yield ANY, MUCH, self._rescaled(now, scenery)
         yield QUITE, partly, self._local(now, stages.zero, scales, "slips")
         yield QUITE, partly, self._unused(now, scenery)
-        if len(stages.fitting) <= FEW and not now.trials:
+        if len(stages.fitting) <= FEW and single:
             yield QUITE, MUCH, self._tried(now, stages.nearest, scales, "small", hasty=True)
         for kind in ("missing", "twice"):
             yield QUITE, partly, self._local(now, stages.unknown, scales, kind)
-        if not now.trials:
+        if single:
             yield QUITE, NEVER, self._tried(now, stages.nearest, scales, "deep")
             yield ANY, NEVER, self._statements(now, scenery)
             helps = any(len(e.right) > len(now.right) for e in better)
@@ -233,9 +236,9 @@ class Search:
                 yield enough, MUCH, self._tried(now, turns, scales, kind)
             if stage == 2:
                 yield ANY, MUCH, self._left_out(now, scenery)
-                if now.trials:
+                if not single:
                     yield ANY, MUCH, self._statements(now, scenery)
-                if now.trials and len(stages.acting) <= FEW_ACTING:
+                if not single and len(stages.acting) <= FEW_ACTING:
                     yield ANY, NEVER, self._couples(now, stages.acting, scales)
 
     def _local(
