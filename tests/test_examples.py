@@ -4,6 +4,8 @@ import ast
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,12 @@ ALSO = {
         "da_f = sigmoid(f[t]) * df",
     ]
 }
+# The same for those that are recorded.
+RECORDED = {
+    "attention.py": ["dk = dscores @ q"],
+    "gru_layer.py": ["dh = dh * z + djoined[:, inputs:]"],
+    "norm_network.py": ["dn = ds", "da = (dn - dn.mean"],
+}
 
 
 def command_of(name):
@@ -51,7 +59,20 @@ def diagnosed(name, tmp_path, monkeypatch):
 
 
 def test_every_example_is_tested():
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {RIGHT, *WRONG}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {RIGHT, *WRONG, *RECORDED}
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_the_recorded_ones(name, tmp_path):
+    path = tmp_path / "recording.json"
+    command = [sys.executable, "-m", "gradparity", *command_of(name), "--json", str(path)]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 1
+    found = json.loads(path.read_text(encoding="utf-8"))
+    texts = [finding["text"] for finding in found["findings"]]
+    assert len(texts) == len(RECORDED[name])
+    for text, begins in zip(texts, RECORDED[name], strict=True):
+        assert text.startswith(begins)
+    assert all(finding["repair"] for finding in found["findings"])
 
 
 def test_the_right_one(tmp_path, monkeypatch):

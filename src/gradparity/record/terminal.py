@@ -94,9 +94,8 @@ def _gradients(found: Recording) -> list:
         of = "all" if not wrong else str(right)
         noun = "gradient is" if right == 1 and wrong else "gradients are"
         worst = max(g.error for g in found.gradients if g.ok)
-        parts.append(
-            _indented(Text(f"{of} {'other ' if wrong else ''}{noun} right, to {worst:.0e}", "dim"))
-        )
+        close = f", to {worst:.0e}" if worst else ""
+        parts.append(_indented(Text(f"{of} {'other ' if wrong else ''}{noun} right{close}", "dim")))
     if found.held:
         parts.append(_indented(Text(_held(found), "dim")))
     for g in found.gradients:
