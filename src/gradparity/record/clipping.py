@@ -161,7 +161,6 @@ def _values(runner: Runner, before: Plain) -> list[Clip]:
 
 
 def _differs(now: Plain, before: Plain) -> bool:
-    return any(
-        now.gradients[p] is not None and not np.array_equal(now.gradients[p], v)  # type: ignore[arg-type]
-        for p, v in _arrays(before).items()
-    )
+    """Whether some gradient is not what it was."""
+    new = _arrays(now)
+    return any(p in new and not np.array_equal(new[p], v) for p, v in _arrays(before).items())

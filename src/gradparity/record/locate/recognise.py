@@ -5,7 +5,7 @@ together, for a gradient under the wrong mask has only entries of true ones.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ CLOSE = 1e-7
 UNKNOWN, FORWARD, ZERO, SCALED, PARTIAL, EXACT = range(6)
 _WORTH = {UNKNOWN: 0.0, FORWARD: 0.0, ZERO: 0.0, SCALED: 0.5, PARTIAL: 0.95, EXACT: 1.0}
 WORTHS = np.array([_WORTH[state] for state in range(len(_WORTH))])
+Add = Callable[..., None]  # takes a quantity's kind, provenance and value, and a use's node
 MOST_SUMS = 400
 MOST_JOINED = 6
 MOST_SHAPED = 3000
@@ -110,7 +111,7 @@ class Table:
         return self._shaped[shape]
 
     @staticmethod
-    def _sums(uses: Sequence, add) -> None:  # type: ignore[no-untyped-def]
+    def _sums(uses: Sequence, add: Add) -> None:
         """Each use's contribution, and the sums of the first and of the last few."""
         for use in uses:
             add("contribution", use.provenance, use.contribution, use.node)
@@ -123,7 +124,7 @@ class Table:
             add("sum", places, total)
 
     @staticmethod
-    def _blocks(graph: Graph, uses: Sequence, add) -> None:  # type: ignore[no-untyped-def]
+    def _blocks(graph: Graph, uses: Sequence, add: Add) -> None:
         """Of arrays that are joined, `z = [h; x]`, each one's part of the gradient by the whole."""
         places = uses[0].provenance
         makers = graph.producers()[places]
@@ -140,7 +141,7 @@ class Table:
                 add("sum", places[block], total[block])
 
     @staticmethod
-    def _subsets(uses: Sequence, add) -> None:  # type: ignore[no-untyped-def]
+    def _subsets(uses: Sequence, add: Add) -> None:
         """Sums of any of the few uses that the same numbers have, in whatever arrangement."""
         order = np.argsort(uses[0].provenance.reshape(-1), kind="stable")
         aligned = []
