@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from gradparity.record.engine import backward_slots, close, examine
+from gradparity.record.engine import backward_slots, examine
 from gradparity.record.explain import recording_of
 from gradparity.record.findings import Finding
 from gradparity.record.rules import Rules
 from gradparity.record.runs import Plain, Runner
-from gradparity.record.truth import Truth
+from gradparity.record.truth import Truth, close, scale_of
 from record.mutants import Mutant, Source, combined, mutants
 from record.subject_files import FOLDER, brought, loaded
 
@@ -265,7 +265,7 @@ def _leads_to_right(text: str, planted: Planted, findings: Sequence[Finding]) ->
         return False
     truth = Truth.of(record.graph, record.seeds, RULES)
     right = {p: truth.adjoints[record.parameters[p]] for p in runner.sources.found}
-    scale = max((float(np.abs(v).max(initial=0.0)) for v in right.values()), default=1.0)
+    scale = scale_of(right.values())
     return all(close(plain.gradients.get(p), v, scale) for p, v in right.items())
 
 

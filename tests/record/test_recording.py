@@ -1583,7 +1583,7 @@ MISTAKES = [
 ]
 
 
-# What docs/diagnose_limits.md tells of: the verdict is right, the line is not yet named, or not it alone.
+# What docs/diagnose_limits.md tells of: the verdict is right, the line is not named, or not alone.
 UNNAMED = {
     "broadcast_arrays-1", "constant_for_a_carry-0", "convolve2d_same-0", "copyto-1",
     "diag_of_a_vector-0", "factor_of_all_gradients-1", "fill_diagonal-1", "glue_of_the_caller-0",

@@ -41,7 +41,7 @@ def without_clipping(runner: Runner) -> list[Clip]:
     Args:
         runner: of the subject; its `base` and its program's `unclipped` are added to.
     """
-    before, other = _run(runner), _run(_other(runner))
+    before, other = _run(runner), _run(runner.reseeded(OTHER_SEED))
     if _one_norm(before, other):
         return _norms(runner, before)
     return _values(runner, before) if _at_a_bound(before) else []
@@ -49,12 +49,6 @@ def without_clipping(runner: Runner) -> list[Clip]:
 
 def _run(runner: Runner) -> Plain:
     return runner.plain(runner.hooks())
-
-
-def _other(runner: Runner) -> Runner:
-    other = Runner(runner.form, runner.seed + OTHER_SEED, runner.exact, runner.code)
-    other.sources, other.base = runner.sources, runner.base
-    return other
 
 
 def _arrays(found: Plain) -> dict[Path, Array]:
@@ -93,7 +87,7 @@ def _norms(runner: Runner, before: Plain) -> list[Clip]:
         now = _tried(runner)
         if now is not None and _larger(now, before) and now.loss == before.loss:
             found.append(Clip(slot.statement.file, slot.statement.line, "norm"))
-            if not _one_norm(now, _run(_other(runner))):
+            if not _one_norm(now, _run(runner.reseeded(OTHER_SEED))):
                 return found
             before = now
         else:

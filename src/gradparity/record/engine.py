@@ -19,10 +19,9 @@ from gradparity.record.meaning import Meaning, meanings
 from gradparity.record.rules import Rules
 from gradparity.record.runs import Record, Runner
 from gradparity.record.subject.trees import Path
-from gradparity.record.truth import Truth
+from gradparity.record.truth import RTOL, Truth, close, scale_of
 from lstm_spec import InputError
 
-RTOL = 1e-6
 STEP = 1e-6  # of the difference that the recorded truth is held to
 DIFFERENCE = 1e-4  # how far from that it may be
 OTHER_SEED = 1009
@@ -90,7 +89,7 @@ def examine(runner: Runner, rules: Rules | None = None) -> Examination:
     found.got = watched.gradients
     _same_as_plain(record, watched.gradients)
     _same_as_differences(runner, record, truth)
-    scale = max((float(np.abs(v).max(initial=0.0)) for v in found.true.values()), default=1.0)
+    scale = scale_of(found.true.values())
     for path, truly in found.true.items():
         right = close(watched.gradients[path], truly, scale)
         (found.right if right else found.wrong).append(path)
@@ -133,14 +132,6 @@ def _same_as_differences(runner: Runner, record: Record, truth: Truth) -> None:
             f"the recorded forward pass has another derivative ({expected:.6g}) than differences "
             f"of the loss ({slope:.6g}): part of it could not be followed"
         )
-
-
-def close(got: Array | None, right: Array, scale: float) -> bool:
-    """Whether a gradient is right."""
-    if got is None or got.shape != right.shape or not np.isfinite(got).all():
-        return False
-    size = float(np.abs(right).max(initial=0.0))
-    return bool(np.abs(got - right).max(initial=0.0) <= RTOL * max(size, 1e-6 * scale))
 
 
 def _manners(runner: Runner, changed: list[Path]) -> list[str]:
@@ -199,15 +190,14 @@ def _locate(
 
 def _confirmed(runner: Runner, search: Search, explanation: Explanation, rules: Rules) -> bool:
     """Whether the changes put the gradients right on another set of random numbers."""
-    other = Runner(runner.form, runner.seed + OTHER_SEED, runner.exact, runner.code)
-    other.sources, other.base = runner.sources, runner.base
+    other = runner.reseeded(OTHER_SEED)
     record = other.recorded()
     truth = Truth.of(record.graph, record.seeds, rules)
     version = search.court.version(explanation.trials)
     hooks = other.hooks(version.patches, version.codes)
     plain = other.plain(hooks)
     right = {p: truth.adjoints[record.parameters[p]] for p in other.sources.found}
-    scale = max((float(np.abs(v).max(initial=0.0)) for v in right.values()), default=1.0)
+    scale = scale_of(right.values())
     return all(close(plain.gradients.get(p), v, scale) for p, v in right.items())
 
 

@@ -20,7 +20,7 @@ NOTHING = ""
 
 @dataclass(frozen=True)
 class Cell:
-    """One step: provenance of its quantities, of which z = f ⊙ C_prev is the node `forgets`."""
+    """One step: provenance of its quantities, and the position of the node f ⊙ C_prev."""
 
     c: Provenance
     f: Provenance

@@ -118,6 +118,12 @@ class Runner:
         other.sources, other.step, other.base = self.sources, step, self.base
         return other
 
+    def reseeded(self, by: int) -> "Runner":
+        """The same with other random numbers."""
+        other = Runner(self.form, self.seed + by, self.exact, self.code)
+        other.sources, other.base = self.sources, self.base
+        return other
+
     def argument_names(self) -> list[str]:
         """What the subject calls its arguments."""
         return self.form.names()

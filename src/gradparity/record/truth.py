@@ -1,7 +1,7 @@
 """What is true of a subject's forward pass: every adjoint, and every use's share."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +10,26 @@ import numpy as np
 from gradparity.record.adjoints import Use, pulled_back
 from gradparity.record.graph import Array, Graph, Provenance
 from gradparity.record.rules import Rules
+
+RTOL = 1e-6  # of a gradient's own largest value, or of a millionth of the largest of all
+
+
+def close(got: Array | None, right: Array, scale: float) -> bool:
+    """Whether a gradient is right.
+
+    Args:
+        got, right: as it is, and as it should be.
+        scale: the largest value of all the right ones.
+    """
+    if got is None or got.shape != right.shape or not np.isfinite(got).all():
+        return False
+    size = float(np.abs(right).max(initial=0.0))
+    return bool(np.abs(got - right).max(initial=0.0) <= RTOL * max(size, 1e-6 * scale))
+
+
+def scale_of(gradients: Iterable[Array]) -> float:
+    """The largest value of some gradients; 1 where there are none."""
+    return max((float(np.abs(v).max(initial=0.0)) for v in gradients), default=1.0)
 
 
 @dataclass

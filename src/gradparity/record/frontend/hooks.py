@@ -1,7 +1,7 @@
 """What the rewritten source calls: values pass through it, and calls are made by it."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any
@@ -109,6 +109,12 @@ class Hooks:
         self.keep = [True] * len(self.program.slots)
         for number in self.patches:
             self.keep[number] = False
+
+    def look_into(self, slots: Iterable[int]) -> None:
+        """Have the expressions of some slots evaluated by `e`, where that can be done."""
+        for number in slots:
+            if self.program.slots[number].code is not None and number not in self.patches:
+                self.keep[number] = False
 
     def call(self, function: Callable, *arguments: Any, **options: Any) -> Any:
         """Call a function of anybody's; what is left uninitialised holds zeros."""

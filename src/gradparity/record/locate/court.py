@@ -13,8 +13,8 @@ from gradparity.record.locate.recognise import EXACT, PARTIAL, WORTHS, Table, fi
 from gradparity.record.locate.repairs import Explanation, Repair, Version, version_of
 from gradparity.record.runs import Plain, Runner
 from gradparity.record.subject.trees import Path
+from gradparity.record.truth import close, scale_of
 
-RTOL = 1e-6
 FIRST, SECOND = 0.6, 0.2  # what a slot's first two executions count for, the rest for all
 SIMPLER = 0.3  # a value that is known once something is dropped may be a step on the way
 LONGER = 10  # times the subject's own length that a changed one may run
@@ -96,7 +96,7 @@ class Court:
         self.moves = moves
         self.runner, self.right, self.table = runner, right, table
         self.backward, self.loss = backward, loss
-        self.scale = max((float(np.abs(v).max(initial=0.0)) for v in right.values()), default=1.0)
+        self.scale = scale_of(right.values())
         self.pace = 0.01
         self.most = float("inf")
 
@@ -138,10 +138,7 @@ class Court:
 
     def equal(self, got: Array | None, right: Array) -> bool:
         """Whether a gradient is right."""
-        if got is None or got.shape != right.shape or not np.isfinite(got).all():
-            return False
-        size = float(np.abs(right).max(initial=0.0))
-        return bool(np.abs(got - right).max(initial=0.0) <= RTOL * max(size, 1e-6 * self.scale))
+        return close(got, right, self.scale)
 
     def _scores(self, trials: Sequence[Repair], watch: Watch) -> tuple[float, float]:
         """How much is recognised, each slot's first values above all; and of the repaired ones.

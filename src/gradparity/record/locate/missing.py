@@ -51,9 +51,7 @@ class Gatherer(Hooks):
         self.targets: dict[int, list[tuple[str, tuple[int, ...]]]] = {}
         self._turns: dict[int, int] = defaultdict(int)
         self._atoms: dict[int, list[Atom]] = {}
-        for number in slots:
-            if program.slots[number].code is not None and number not in patches:
-                self.keep[number] = False
+        self.look_into(slots)
 
     def e(self, number: int) -> Any:
         """Evaluate the slot, and then what could be added behind it."""

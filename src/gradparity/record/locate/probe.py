@@ -106,9 +106,7 @@ class Prober(Hooks):
         self._atoms: dict[int, list[Atom]] = {}
         self._busy = False
         self.failures = 0
-        for number in turns:
-            if program.slots[number].code is not None and number not in patches:
-                self.keep[number] = False
+        self.look_into(turns)
 
     def e(self, number: int) -> Any:
         """Try changes of a slot's expression here, then evaluate it as it stands."""
