@@ -3,7 +3,7 @@
 import ast
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 
@@ -19,6 +19,7 @@ from gradparity.record.locate.recognise import Table
 from gradparity.record.locate.repairs import PER_WORTH, Explanation, Repair
 from gradparity.record.locate.response import respond
 from gradparity.record.locate.scenery import Scenery
+from gradparity.record.locate.stages import ANY, FEW, LIKELY, QUITE, Stages, Turns
 from gradparity.record.locate.statements import (
     StatementEdit,
     handed_on,
@@ -32,16 +33,13 @@ from gradparity.record.subject.trees import Path
 from gradparity.record.truth import Truth
 
 MOST_REPAIRS = 12
-ALL_TURNS = 3  # executions up to which a slot's changes are tried at each
 SECONDS = 20.0  # for the whole search
 STATEMENT_SECONDS = 1.5
 RUN_SECONDS = 1.5  # for running the most promising changes of a stage
 FEWEST, MOST = 16, 160  # changes of a stage that are run
 CHEAP = 2.0  # price of a change that solves at which nothing else is looked at
-QUITE, LIKELY, ANY = 3.6, 4.2, 8.0  # prices of a change that ends the search, early to late
 FEW_ACTING = 30
 FEW_WRONG = 2  # gradients that are still wrong, up to which one mistake is taken for their cause
-FEW = 8  # slots of which exactly the wrong gradients depend, up to which all are looked at closely
 FITTING = 1.0  # how much more it may cost where exactly the wrong gradients depend on it
 BETTER, MUCH, NEVER = 0.5, 2.0, 1e9  # by how much a repair has to improve, and to end the search
 MOST_SUSPECTS = 12
@@ -52,8 +50,6 @@ SLIP = 2.7  # price of a change that may be one of two
 BESIDE = 1.0  # what a change costs more where no value of the backward pass is
 SURE = 4.5  # price of a repair up to which it is told although it is not all
 HELPS = 1.5  # how much more is known with it
-
-Turns = dict[int, frozenset[int]]
 
 
 @dataclass
@@ -213,9 +209,12 @@ class Search:
         by how much one that does not improves.
         """
         scales = Scales(scenery, self.table, self.rules, self.court.scale)
-        stages = Stages.of(self, now, scenery)
+        changed = {t.slot.number for t in now.trials if isinstance(t, Trial)}
+        free = [n for n in self.backward if n not in changed | set(self.runner.base)]
+        wrong = frozenset(self.right) - now.right
+        stages = Stages.of(scenery, self.runner.code.program.slots, free, self.moves, wrong)
         # One more mistake is likelier than several, unless several gradients go on being wrong.
-        single = not now.trials or len(self.right) - len(now.right) <= FEW_WRONG
+        single = not now.trials or len(wrong) <= FEW_WRONG
         partly = NEVER if single else BETTER
         yield ANY, MUCH, self._rescaled(now, scenery)
         yield QUITE, partly, self._local(now, stages.zero, scales, "slips")
@@ -482,84 +481,6 @@ class Search:
         return binding[-1] if binding else slot.statement
 
 
-@dataclass
-class Stages:
-    """Slots and executions to look at.
-
-    Attributes:
-        fitting: slots of which exactly the wrong gradients depend.
-        acting: what is executed a few times, and no right gradient depends on alone.
-        zero: the first unknown values.
-        unknown: those of them that are computed where they stand.
-        nearest, fits: of the fitting ones, the closest, and all that are near.
-        seldom: what is executed a few times.
-        first, second: what is near the first unknown values, and a little further.
-        every: two or three executions of everything.
-        silent: slots whose values are no real numbers: a counter stands where an array belongs.
-    """
-
-    fitting: set[int]
-    acting: Turns
-    zero: Turns
-    unknown: Turns
-    nearest: Turns
-    fits: Turns
-    seldom: Turns
-    first: Turns
-    second: Turns
-    every: Turns
-    silent: Turns
-
-    @classmethod
-    def of(cls, search: Search, now: Explanation, scenery: Scenery) -> "Stages":
-        """Those of a version."""
-        slots = search.runner.code.program.slots
-        taken = {t.slot.number for t in now.trials if isinstance(t, Trial)} | set(
-            search.runner.base
-        )
-        open_ = [n for n in search.backward if n not in taken and slots[n].kind != "after"]
-        acting = [n for n in open_ if scenery.acts(slots[n].place)]
-        counts = {n: scenery.counts[slots[n].place] for n in acting}
-
-        def close(most: int) -> Turns:
-            near = scenery.near(most)
-            found = {
-                n: frozenset(near.get(slots[n].place, set()) | near.get(n, set())) for n in acting
-            }
-            return {n: turns for n, turns in found.items() if turns}
-
-        first = {n: scenery.first.get(slots[n].place, 0) for n in acting}
-        every = {n: frozenset({0, k, min(k + 1, counts[n] - 1)}) for n, k in first.items()}
-        seldom = {n: frozenset(range(counts[n])) for n in acting if counts[n] <= ALL_TURNS}
-        wrong = frozenset(search.right) - now.right
-        fitting = {n for n in acting if not scenery.misfit(slots[n].place, wrong)}
-        near, few = _together(seldom, close(1)), len(fitting) <= FEW
-        fits = _only(_together(near, every if few else {}), fitting)
-        silent = [n for n in sorted(open_) if slots[n].place not in scenery.counts]
-        zero = close(0)
-        unknown = {n: t for n, t in zero.items() if not scenery.only_enters(slots[n].place, t)}
-        named = [n for n in acting if slots[n].kind == "value" and _only_names(slots[n].expression)]
-        unknown = _together(unknown, {n: frozenset({0}) for n in named if n not in search.moves})
-        parts = {n: t for n, t in seldom.items() if scenery.reached[slots[n].place] & wrong}
-        return cls(
-            fitting, parts, zero, unknown, fits if few else _only(close(0), fitting), fits,
-            seldom, near, _without(close(4), near), every, {n: frozenset({0}) for n in silent},
-        )  # fmt: skip
-
-    def all(self) -> Iterator[tuple[float, Turns, str]]:
-        """Which changes to try where, and what price ends the search then."""
-        yield QUITE, self.nearest, "small"
-        yield QUITE, self.nearest, "deep"
-        yield QUITE, _without(self.fits, self.nearest), "slips"
-        yield ANY, _without(self.fits, self.nearest), "missing"
-        yield LIKELY, _without(self.first, self.fits), "slips"
-        yield ANY, _without(_together(self.zero, self.seldom), self.nearest), "deep"
-        yield ANY, _without(self.first, self.fits), "missing"
-        yield ANY, self.silent, "slips"
-        yield ANY, self.second, "small"
-        yield ANY, _without(self.every, _together(self.first, self.second)), "small"
-
-
 def _in_turns(trials: Sequence[Trial]) -> Iterator[Trial]:
     """The likeliest of every slot, then the second likeliest, and so on."""
     slots: dict[int, list[Trial]] = defaultdict(list)
@@ -575,23 +496,6 @@ def _spoils(found: Explanation, scenery: Scenery) -> bool:
     repair = found.trials[-1]
     known = isinstance(repair, Trial) and repair.slot.place not in scenery.first
     return known and found.own < len(found.trials) - 0.01
-
-
-def _only_names(expression: ast.expr) -> bool:
-    return isinstance(expression, ast.Name | ast.Attribute)
-
-
-def _together(left: Turns, right: Turns) -> Turns:
-    return {n: left.get(n, frozenset()) | right.get(n, frozenset()) for n in {**left, **right}}
-
-
-def _only(wanted: Turns, slots: Collection[int]) -> Turns:
-    return {n: turns for n, turns in wanted.items() if n in slots}
-
-
-def _without(wanted: Turns, done: Turns) -> Turns:
-    found = {n: turns - done.get(n, frozenset()) for n, turns in wanted.items()}
-    return {n: turns for n, turns in found.items() if turns}
 
 
 def _distinct(trials: Sequence[Trial]) -> list[Trial]:
