@@ -97,7 +97,8 @@ def examine(runner: Runner, rules: Rules | None = None) -> Examination:
     found.hidden = hidden_by(runner, record)
     _hold(found, runner, record, truth)
     if found.wrong:
-        _locate(found, runner, record, truth, rules, watched.loss)
+        with np.errstate(all="ignore"):  # a change that overflows when it is tried is no warning
+            _locate(found, runner, record, truth, rules, watched.loss)
     return found
 
 

@@ -218,7 +218,7 @@ class Search:
         partly = NEVER if single else BETTER
         yield ANY, MUCH, self._rescaled(now, scenery)
         yield QUITE, partly, self._local(now, stages.zero, scales, "slips")
-        yield QUITE, partly, self._unused(now, scenery)
+        yield QUITE if single else ANY, partly, self._unused(now, scenery)
         if len(stages.fitting) <= FEW and single:
             yield QUITE, MUCH, self._tried(now, stages.nearest, scales, "small", hasty=True)
         for kind in ("missing", "twice"):
