@@ -78,11 +78,17 @@ class Runner:
         self.sources = Sources()
         self.step = 0.0
         self.base: dict[int, Patch] = {}
+        self._filled: dict[Path, Array] = {}
 
     def fill(self, path: Path, values: Array) -> Array:
         """The values that stand for an array of the caller's."""
         if values.dtype.kind != "f":
             return values
+        if path not in self._filled:
+            self._filled[path] = self._made(path, values)
+        return self._filled[path]
+
+    def _made(self, path: Path, values: Array) -> Array:
         found = values.astype(np.float64)
         if found.ndim and not self.exact:
             rng = np.random.default_rng([self.seed, *_numbers(path)])

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from gradparity.record.frontend.nodes import copied
+
 NAME = "__gradparity__"
 LEFT_ALONE = frozenset({"super", "locals", "globals", "vars", "eval", "exec", "dir", NAME})
 ARRAY_METHODS = frozenset(n for n in dir(np.ndarray) if not n.startswith("_"))
@@ -105,7 +107,7 @@ class Program:
         """Rewrite a file; the tree that is to be compiled."""
         self.texts[file] = text.splitlines()
         self.trees[file] = ast.parse(text, file)
-        rewritten = copy.deepcopy(self.trees[file])
+        rewritten = copied(self.trees[file])
         originals = {_key(n): n for n in ast.walk(self.trees[file]) if hasattr(n, "lineno")}
         _enclose(self.trees[file], (), self.around)
         rewriter = _Rewriter(self, file, originals)
@@ -124,7 +126,7 @@ class Program:
             found = []
             for new in edits[part]:
                 old = self.made.get(new)
-                found += rewriter.kept(copy.deepcopy(new)) if old is None else old
+                found += rewriter.kept(copied(new)) if old is None else old
             return [ast.fix_missing_locations(new) for new in found]
         inside = {outer for edited in edits for outer in self.around[edited]}
         if part not in inside:
@@ -264,9 +266,9 @@ class _Rewriter(ast.NodeTransformer):
             isinstance(n, ast.Call | ast.NamedExpr | ast.Await) for n in ast.walk(node.target)
         ):
             return [node]
-        target = copy.deepcopy(node.target)
+        target = copied(node.target)
         _loaded(target)
-        made = ast.BinOp(copy.deepcopy(target), node.op, addend.expression)
+        made = ast.BinOp(copied(target), node.op, addend.expression)
         made = ast.fix_missing_locations(ast.copy_location(made, node))
         if addend.after is None and not self.originals:
             return [node]  # another version of the file assigns in place here, this one does not
@@ -416,7 +418,7 @@ def _compiled(node: ast.expr, file: str) -> CodeType | None:
             return None
         if isinstance(part, ast.Name) and part.id in ("super", "__class__"):
             return None
-    tree = ast.fix_missing_locations(ast.Expression(copy.deepcopy(node)))
+    tree = ast.fix_missing_locations(ast.Expression(copied(node)))
     return compile(tree, file, "eval")
 
 
@@ -430,5 +432,5 @@ def functions_in(code: CodeType) -> Iterator[CodeType]:
 
 def with_calls_hooked(node: ast.expr, file: str) -> CodeType:
     """An expression on its own, whose calls are made by the hooks."""
-    tree = _Rewriter(Program(), file, {}).visit(copy.deepcopy(node))
+    tree = _Rewriter(Program(), file, {}).visit(copied(node))
     return compile(ast.fix_missing_locations(ast.Expression(tree)), file, "eval")

@@ -7,13 +7,14 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 import numpy as np
 
 from gradparity.record.frontend.hooks import Hooks, Patch
-from gradparity.record.frontend.source import Program, Slot, Statement
+from gradparity.record.frontend.source import Program, Slot, Statement, with_calls_hooked
 from gradparity.record.graph import Array
 from gradparity.record.locate.atoms import Atom, atoms_of, is_value
 from gradparity.record.locate.edits import Scene, tried
@@ -70,6 +71,18 @@ class Trial:
     def expression(self) -> ast.expr:
         """The whole expression, changed."""
         return edited(self.root, self.targets, self.change.build)
+
+    @cached_property
+    def patch(self) -> Patch:
+        """As hooks take it."""
+        slot, file = self.slot, self.slot.statement.file
+        code = with_calls_hooked(self.expression(), file)
+        if slot.after is None:
+            return Patch(code)
+        assert isinstance(slot.statement.node, ast.AugAssign)
+        assert isinstance(self.root, ast.BinOp)
+        operator = type(slot.statement.node.op).__name__
+        return Patch(code, with_calls_hooked(self.root.left, file), operator)
 
 
 class Prober(Hooks):

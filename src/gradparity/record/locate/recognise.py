@@ -44,8 +44,7 @@ def fingerprints(values: Sequence[Array]) -> Array:
     found = np.empty((len(values), 4))
     for row, value in enumerate(values):
         flat = value.reshape(-1)
-        square = flat * flat
-        found[row] = flat.size, flat.sum(), square.sum(), square @ flat
+        found[row] = flat.size, np.add.reduce(flat), flat @ flat, (flat * flat) @ flat
     return found
 
 

@@ -7,7 +7,6 @@ from types import CodeType
 
 from gradparity.record.frontend.code import Code
 from gradparity.record.frontend.hooks import Patch
-from gradparity.record.frontend.source import with_calls_hooked
 from gradparity.record.locate.probe import Trial
 from gradparity.record.locate.statements import StatementEdit
 from gradparity.record.subject.trees import Path
@@ -75,22 +74,9 @@ def version_of(code: Code, trials: Sequence[Repair], base: Mapping[int, Patch]) 
         trials: the repairs.
         base: patches that every run has.
     """
-    patches = {**base, **{t.slot.number: patch_of(t) for t in trials if isinstance(t, Trial)}}
+    patches = {**base, **{t.slot.number: t.patch for t in trials if isinstance(t, Trial)}}
     edits: dict[ast.stmt, list[ast.stmt]] = {}
     for t in trials:
         if isinstance(t, StatementEdit):
             edits |= t.replaced
     return Version(patches, code.edited(edits) if edits else {})
-
-
-def patch_of(trial: Trial) -> Patch:
-    """A change as hooks take it."""
-    slot = trial.slot
-    file = slot.statement.file
-    code = with_calls_hooked(trial.expression(), file)
-    if slot.after is None:
-        return Patch(code)
-    node = slot.statement.node
-    assert isinstance(node, ast.AugAssign)
-    assert isinstance(trial.root, ast.BinOp)
-    return Patch(code, with_calls_hooked(trial.root.left, file), type(node.op).__name__)

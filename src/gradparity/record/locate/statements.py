@@ -5,12 +5,12 @@ index that drops repeated entries, an integer that is another.
 """
 
 import ast
-import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise, permutations
 from typing import Any
 
+from gradparity.record.frontend.nodes import copied
 from gradparity.record.frontend.source import Program, Statement, is_of_library
 from gradparity.record.locate.edits import write
 from gradparity.record.locate.edits.operands import unlike
@@ -158,7 +158,7 @@ def _alone(node: ast.stmt, indices: Sequence[ast.expr]) -> Iterator[tuple[tuple,
 
 
 def _added_at(target: ast.Subscript, value: ast.expr) -> ast.stmt:
-    base = copy.deepcopy(target.value)
+    base = copied(target.value)
     index = target.slice
     if isinstance(index, ast.Tuple) and any(isinstance(e, ast.Slice) for e in index.elts):
         index = ast.Tuple([_as_value(e) for e in index.elts], ast.Load())

@@ -1,16 +1,19 @@
 """How the source reads after a change: functions from a part as it stands to what should stand."""
 
 import ast
-import copy
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
+
+from gradparity.record.frontend.nodes import copied, over
 
 Build = Callable[..., ast.expr]
 LOAD = ast.Load()
 
 
+@cache
 def expression(text: str) -> ast.expr:
-    """Python's text as a tree."""
+    """Python's text as a tree, which is not to be changed."""
     return ast.parse(text, mode="eval").body
 
 
@@ -155,12 +158,9 @@ def with_function(name: str) -> Build:
 def edited(whole: ast.expr, targets: Sequence[ast.AST], build: Build) -> ast.expr:
     """An expression with some parts replaced; what it is made of is copied."""
 
-    def copied(node: Any) -> Any:
+    def changed(node: Any) -> Any:
         if any(node is target for target in targets):
-            return copy.deepcopy(build(node))
-        if isinstance(node, ast.AST):
-            new = type(node)(**{name: copied(v) for name, v in ast.iter_fields(node)})
-            return ast.copy_location(new, node)
-        return [copied(v) for v in node] if isinstance(node, list) else node
+            return copied(build(node))
+        return over(changed, node)
 
-    return ast.fix_missing_locations(ast.copy_location(copied(whole), whole))
+    return ast.fix_missing_locations(ast.copy_location(changed(whole), whole))
