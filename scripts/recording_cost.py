@@ -129,12 +129,13 @@ def _worker() -> None:
 
     job = json.loads(sys.stdin.read())
     start = time.perf_counter()
-    import jax.numpy  # noqa: F401  (what it costs to start)
+    import jax.numpy
 
     jax = time.perf_counter() - start
+    from record.scoring import runner_of
+
     from gradparity.record.engine import examine
     from gradparity.record.explain import recording_of
-    from record.scoring import runner_of
 
     runner = runner_of(job["text"], job["name"])
     found = recording_of(examine(runner), runner)
