@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from gradparity.record.claims import claim
 from gradparity.record.clipping import Clip, without_clipping
 from gradparity.record.frontend.session import RecordError
 from gradparity.record.frontend.source import Program, Slot, Statement
@@ -75,10 +76,14 @@ def examine(runner: Runner, rules: Rules | None = None) -> Examination:
     """
     rules = rules or Rules()
     plain = runner.plain()
+    if not runner.sources.found and runner.form.look_around():
+        plain = runner.plain()
+    claimed = claim(runner, plain, rules)
     if not runner.sources.found:
         raise InputError(
-            "no gradient was found: expected them returned, or kept under the parameters' names "
-            "(dW, gradW, W_grad, grads['W'])"
+            "no gradient was found: expected them returned, kept under the parameters' names "
+            "(dW, gradW, W_grad, grads['W']), or in an update of the parameters, which a learning "
+            "rate of 0 hides"
         )
     clips = without_clipping(runner)
     watched = runner.plain(runner.hooks())
@@ -93,7 +98,10 @@ def examine(runner: Runner, rules: Rules | None = None) -> Examination:
     for path, truly in found.true.items():
         right = close(watched.gradients[path], truly, scale)
         (found.right if right else found.wrong).append(path)
-    found.notes = [*_manners(runner, plain.changed), *_missing(runner), *_clipped(clips)]
+    found.notes = [
+        *_manners(runner, plain.changed), *claimed, *_missing(runner, record, truth),
+        *_clipped(clips),
+    ]  # fmt: skip
     found.hidden = hidden_by(runner, record)
     _hold(found, runner, record, truth)
     if found.wrong:
@@ -136,7 +144,8 @@ def _same_as_differences(runner: Runner, record: Record, truth: Truth) -> None:
 
 
 def _manners(runner: Runner, changed: list[Path]) -> list[str]:
-    names = list(dict.fromkeys(runner.name(path) for path in changed))
+    updates = [path for path, source in runner.sources.found.items() if source.rate]
+    names = list(dict.fromkeys(runner.name(path) for path in changed if path not in updates))
     return [f"it changes its arguments: {', '.join(names)}"] if names else []
 
 
@@ -146,8 +155,11 @@ def _clipped(clips: list[Clip]) -> list[str]:
     ]
 
 
-def _missing(runner: Runner) -> list[str]:
-    names = [runner.name(path) for path in runner.sources.missing]
+def _missing(runner: Runner, record: Record, truth: Truth) -> list[str]:
+    places = {p: record.parameters.get(p) for p in runner.sources.missing}
+    names = [
+        runner.name(p) for p, at in places.items() if at is not None and truth.adjoints[at].any()
+    ]
     return [f"no gradient was found for {', '.join(names)}"] if names else []
 
 

@@ -50,7 +50,7 @@ def _gradient(path: Path, found: Examination, runner: Runner) -> Gradient:
     source = runner.sources.found[path]
     got, right = found.got[path], found.true[path]
     name = runner.name(path)
-    told = source.how in ("place", "name", "order")
+    told = source.how in ("place", "name", "order", "update")
     where = "" if told else f"{source.name}, by {source.how}"
     if got is None:
         return Gradient(name, where, float("nan"), False, "it is no array of numbers")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradparity.record.frontend import methods, session  # noqa: F401  methods: Recorded has them
-from gradparity.record.frontend.array import Recorded, plain, recorded
+from gradparity.record.frontend.array import Recorded, plain, recorded, wrap
 from gradparity.record.frontend.code import Code
 from gradparity.record.frontend.hooks import Hooks, Patch, Recorder, Seen
 from gradparity.record.graph import Array, Graph, Provenance
@@ -18,6 +18,7 @@ from gradparity.record.subject.forms import Form, Outcome
 from gradparity.record.subject.generic import made_generic, says_what_it_means
 from gradparity.record.subject.gradients import ARGUMENTS, FIRST, Sources, find_sources
 from gradparity.record.subject.memory import Copies
+from gradparity.record.subject.surroundings import GLOBALS
 from gradparity.record.subject.trees import Path, spelled
 
 
@@ -142,6 +143,8 @@ class Runner:
             names, number = self.argument_names(), path[1][1]
             root = names[number] if number < len(names) else f"argument {number + 1}"
             return spelled(path[2:], root)
+        if path[0] == GLOBALS:
+            return spelled(path[1:])
         return spelled(path[2:]) if path[1:2] and path[1][0] == "item" else spelled(path[1:])
 
     def plain(self, hooks: Hooks | None = None) -> Plain:
@@ -155,7 +158,8 @@ class Runner:
             return found
 
         watching = self.code.watched(hooks) if hooks else contextlib.nullcontext()
-        with quiet(), watching:
+        keeping = contextlib.nullcontext() if self.sources.found else self.form.kept()
+        with quiet(), watching, keeping:
             outcome = self.form.run(make, self._upstream)
         if not self.sources.found:
             self.sources = find_sources(
@@ -167,12 +171,13 @@ class Runner:
             for p, (now, old) in paths.items()
             if p[0] == ARGUMENTS and not np.array_equal(now, old)
         ]
-        gradients = {p: _floats(self._gradient(p, outcome)) for p in self.sources.found}
-        return Plain(loss, gradients, changed, {p: old for p, (_, old) in paths.items()})
+        before = {p: old for p, (_, old) in paths.items()}
+        gradients = {p: _floats(self._gradient(p, outcome, before)) for p in self.sources.found}
+        return Plain(loss, gradients, changed, before)
 
-    def _gradient(self, path: Path, outcome: Outcome) -> Any:
+    def _gradient(self, path: Path, outcome: Outcome, before: Mapping[Path, Any]) -> Any:
         try:
-            return self.sources.value(path, outcome)
+            return self.sources.value(path, outcome, before)
         except LookupError:
             return None
 
@@ -185,6 +190,7 @@ class Runner:
     ) -> Record:
         """Run, and record."""
         given: dict[Path, Provenance] = {}
+        before: dict[Path, Recorded] = {}
         copies = Copies(self.fill, record=True)
         hooks = Recorder(
             self.code.program,
@@ -200,6 +206,7 @@ class Runner:
                 found = copies(path, value)
                 if isinstance(found, Recorded) and found.provenance is not None:
                     given[path] = found.provenance.copy()
+                    before[path] = wrap(plain(found).copy(), given[path])
                 return found
 
             def upstream(number: int, output: Any) -> Any:
@@ -209,7 +216,7 @@ class Runner:
             seeds = _seeds(outcome, current.graph)
             gradients = {}
             for path in self.sources.found:
-                value = self._gradient(path, outcome)
+                value = self._gradient(path, outcome, before)
                 if isinstance(value, np.ndarray | float | np.floating | int):
                     gradients[path] = recorded(value).provenance.copy()
             raised = [recorded(u).provenance for u in outcome.upstream]

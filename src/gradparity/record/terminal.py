@@ -109,7 +109,8 @@ def _gradients(found: Recording) -> list:
 def _held(found: Recording) -> str:
     """How much of the backward pass is known line by line."""
     lines = f"{found.held} line{'s' if found.held != 1 else ''}"
-    text = f"{lines} of the backward pass compute a gradient that is true"
+    verb = "compute" if found.held != 1 else "computes"
+    text = f"{lines} of the backward pass {verb} a gradient that is true"
     if not found.unheld:
         return f"{text}: every one"
     if not found.ok:

@@ -54,6 +54,8 @@ def _missing_product(rest: list, old: str) -> str:
 def _of_statement(edit: StatementEdit) -> str:
     if edit.kind[0] == "missing":
         return f"a statement is missing behind it: `{edit.kind[1]}`"
+    if edit.kind[0] == "too early":
+        return f"it changes `{edit.kind[1]}` before line {edit.kind[2]} has read it"
     named: dict[str, str] = {
         "assigned": "it adds to what was there and should replace it",
         "added": "it replaces what was there and should add to it",
@@ -75,6 +77,8 @@ def repair_of(repairs: Sequence[Trial | StatementEdit]) -> str:
     """A statement as it should be, with all that is to be changed in it."""
     first = repairs[0]
     if isinstance(first, StatementEdit):
+        if first.kind[0] == "too early":
+            return f"behind line {first.kind[2]}: {ast.unparse(first.statement.node)}"
         new = first.replaced[first.statement.node]
         return "; ".join(ast.unparse(part) for part in new if not isinstance(part, ast.Pass))
     return _head(repaired_statement([r for r in repairs if isinstance(r, Trial)]))

@@ -5,7 +5,7 @@ index that drops repeated entries, an integer that is another.
 """
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise, permutations
 from typing import Any
@@ -17,6 +17,7 @@ from gradparity.record.locate.edits.operands import unlike
 
 Body = list[ast.stmt]
 MOST_INDICES = 12
+TOO_EARLY = 2.4
 HANDED_ON = 3.8  # price of a statement that hands on what is used by nobody
 MOST_BOUNDS = 4
 MOST_NAMES, MOST_PARTS = 6, 24  # places that a value may be handed on to
@@ -48,11 +49,45 @@ def statement_edits(program: Program, statements: Sequence[Statement]) -> Iterat
             yield StatementEdit(statement, {statement.node: new}, kind, price)
     for tree in program.trees.values():
         for block in _blocks(tree):
+            yield from _too_early(block, wanted)
             for first, second in pairwise(block):
                 if first in wanted and second in wanted:
                     yield StatementEdit(
                         wanted[first], {first: [second], second: [first]}, ("exchanged",), 2.6
                     )
+
+
+def _too_early(block: Body, wanted: Mapping[ast.stmt, Statement]) -> Iterator[StatementEdit]:
+    """What changes something in place, moved behind the last statement that reads it."""
+    for place, node in enumerate(block):
+        changed = _changed_in_place(node)
+        if node not in wanted or changed is None:
+            continue
+        readers = [
+            k
+            for k, other in enumerate(block[place + 1 :], place + 1)
+            if not isinstance(other, ast.Return) and _reads(other, changed)
+        ]
+        if readers and readers[-1] > place + 1:
+            last = block[readers[-1]]
+            new: dict[ast.stmt, Body] = {node: [_placed(ast.Pass(), node)], last: [last, node]}
+            kind = ("too early", changed, last.lineno)
+            yield StatementEdit(wanted[node], new, kind, TOO_EARLY)
+
+
+def _changed_in_place(node: ast.stmt) -> str | None:
+    """The text of what a statement changes, of its value from before."""
+    if isinstance(node, ast.AugAssign):
+        return ast.unparse(node.target)
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        text = ast.unparse(node.targets[0])
+        return text if _reads(node, text) else None
+    return None
+
+
+def _reads(node: ast.stmt, text: str) -> bool:
+    parts = (n for n in ast.walk(node) if isinstance(n, ast.Name | ast.Attribute | ast.Subscript))
+    return any(isinstance(n.ctx, ast.Load) and ast.unparse(n) == text for n in parts)
 
 
 def handed_on(statement: Statement) -> Iterator[StatementEdit]:

@@ -8,13 +8,15 @@
 import ast
 import inspect
 import linecache
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from gradparity.record.frontend.session import RecordError
+from gradparity.record.subject.surroundings import Surroundings, around
 from gradparity.record.subject.trees import Path, leaves, mapped
 from lstm_spec import InputError
 
@@ -42,14 +44,15 @@ class Outcome:
     """One run.
 
     Attributes:
-        given: `(objects, arguments, options)` as they were passed.
+        given: `(objects, arguments, options, surroundings)` as they were passed; what is changed
+            in place, or bound anew in an object or module, is as the run left it.
         loss: what form 1 and losses return.
         outputs: with their upstream gradients.
         upstream: likewise.
         returned: the gradients that came back; None where they are kept.
     """
 
-    given: tuple[Any, tuple, dict]
+    given: tuple[Any, ...]
     loss: Any = None
     outputs: list[Any] = field(default_factory=list)
     upstream: list[Any] = field(default_factory=list)
@@ -64,15 +67,39 @@ class Form:
         arguments: positional ones, of the caller's.
         options: by name.
         name: what reports call it.
+        surroundings: arrays of the module that count as given.
     """
 
     arguments: tuple[Any, ...]
     options: dict[str, Any]
     name: str
+    surroundings: Surroundings = field(default_factory=Surroundings, kw_only=True)
 
     def run(self, make: Make, upstream: Upstream) -> Outcome:
-        """Call the subject on copies of its arguments."""
+        """Call the subject on copies of its arguments and surroundings."""
+        with self.surroundings.replaced(make) as held:
+            found = self._run(make, upstream)
+            found.given = (*found.given, held())
+        return found
+
+    def _run(self, make: Make, upstream: Upstream) -> Outcome:
         raise NotImplementedError
+
+    def look_around(self) -> bool:
+        """Take what the functions read from their module as given; whether there is anything."""
+        self.surroundings = self.around()
+        return bool(self.surroundings.names)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Have the module's arrays as they were afterwards, where they do not count as given."""
+        around = Surroundings() if self.surroundings.names else self.around()
+        with around.replaced(lambda _, value: np.array(value)):
+            yield
+
+    def around(self) -> Surroundings:
+        """What the functions read from their module."""
+        return around(self.called())
 
     def roots(self) -> list[Any]:
         """Where the subject's source is found."""
@@ -81,6 +108,14 @@ class Form:
     def called(self) -> Callable[..., Any]:
         """What the arguments are given to."""
         raise NotImplementedError
+
+    def defaults(self) -> dict[str, Any]:
+        """What the subject takes where it is given nothing."""
+        try:
+            parameters = inspect.signature(self.called()).parameters.values()
+        except (TypeError, ValueError):
+            return {}
+        return {p.name: p.default for p in parameters if p.default is not p.empty}
 
     def names(self) -> list[str]:
         """What the subject calls its arguments."""
@@ -96,8 +131,7 @@ class LossAndGrads(Form):
 
     function: Callable[..., Any] = field(kw_only=True)
 
-    def run(self, make: Make, upstream: Upstream) -> Outcome:
-        """Loss and gradients of a call."""
+    def _run(self, make: Make, upstream: Upstream) -> Outcome:
         owner = getattr(self.function, "__self__", None)
         given = mapped((owner, self.arguments, self.options), make)
         new, arguments, options = given
@@ -155,8 +189,7 @@ class ForwardBackward(Form):
     forward: Callable[..., Any] = field(kw_only=True)
     backward: Callable[..., Any] = field(kw_only=True)
 
-    def run(self, make: Make, upstream: Upstream) -> Outcome:
-        """Outputs, and gradients under a random upstream gradient."""
+    def _run(self, make: Make, upstream: Upstream) -> Outcome:
         given = mapped((None, self.arguments, self.options), make)
         _, arguments, options = given
         returned = self.forward(*arguments, **options)
@@ -243,8 +276,7 @@ class Layers(Form):
 
     layers: list[Any] = field(kw_only=True)
 
-    def run(self, make: Make, upstream: Upstream) -> Outcome:
-        """Forward through all, a random upstream gradient, and backward through all."""
+    def _run(self, make: Make, upstream: Upstream) -> Outcome:
         given = mapped((self.layers, self.arguments, self.options), make)
         layers, arguments, options = given
         values = arguments

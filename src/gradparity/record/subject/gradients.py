@@ -1,6 +1,6 @@
 """Where a run's gradients are: returned, kept in objects, or only in what an update has changed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,8 @@ from gradparity.record.subject.forms import (
     Outcome,
     returned_names,
 )
-from gradparity.record.subject.pairing import Pairs, pair_held, pair_returned
+from gradparity.record.subject.pairing import Pairs, matches, pair_held, pair_returned
+from gradparity.record.subject.surroundings import GLOBALS
 from gradparity.record.subject.trees import Path, Step, at, leaves, spelled
 
 OBJECT: Step = ("item", 0)
@@ -33,25 +34,43 @@ class Source:
         path: there.
         how: the rule that told whose gradient it is.
         name: as a report writes it.
+        rate: of an update, whose gradient is (old − new) / rate; 0: it is the gradient itself.
     """
 
     returned: bool
     path: Path
     how: str
     name: str
+    rate: float = 0.0
 
 
 @dataclass
 class Sources:
-    """Where the gradient of each parameter stands, by the parameter's path."""
+    """Where the gradient of each parameter stands, by the parameter's path.
+
+    Attributes:
+        found: where the gradients are.
+        missing: parameters of which none was found.
+        unnamed: arrays, parameters or not, after which none is named.
+        unclaimed: arrays that a run has left and that are nobody's gradient by their names.
+    """
 
     found: dict[Path, Source] = field(default_factory=dict)
     missing: list[Path] = field(default_factory=list)
+    unnamed: list[Path] = field(default_factory=list)
+    unclaimed: list[Source] = field(default_factory=list)
 
-    def value(self, path: Path, outcome: Outcome) -> Any:
-        """The gradient of a parameter in a run."""
+    def value(self, path: Path, outcome: Outcome, before: Mapping[Path, Any]) -> Any:
+        """The gradient of a parameter in a run.
+
+        Args:
+            path: the parameter's.
+            outcome: of the run.
+            before: what was given, as it was.
+        """
         source = self.found[path]
-        return at(outcome.returned if source.returned else outcome.given, source.path)
+        value = at(outcome.returned if source.returned else outcome.given, source.path)
+        return (before[path] - value) / source.rate if source.rate else value
 
 
 def find_sources(form: Form, before: Mapping[Path, Array], outcome: Outcome) -> Sources:
@@ -62,9 +81,24 @@ def find_sources(form: Form, before: Mapping[Path, Array], outcome: Outcome) -> 
         before: all arrays and numbers that were given, by path, as they were.
         outcome: a run.
     """
+    if names_of_module(form, outcome):
+        return Sources()  # until what the functions read from their module is given as well
+    of_module = _of_module(form, before, outcome) if outcome.given[3] else {}
+    alone = any(s.returned for s in of_module.values()) and isinstance(form, LossAndGrads)
+    found = Sources() if alone else _by_form(form, before, outcome)
+    found.found |= of_module
+    function = isinstance(form, LossAndGrads)
+    wanted = [p for p in before if p[0] != ARGUMENTS or (function and not found.found)]
+    found.unnamed = [p for p in wanted if before[p].ndim and p not in found.found]
+    found.missing += [p for p in found.unnamed if p[0] != ARGUMENTS]
+    claimed = {(s.returned, s.path) for s in found.found.values()}
+    found.unclaimed = [s for s in _left(before, outcome) if (s.returned, s.path) not in claimed]
+    return found
+
+
+def _by_form(form: Form, before: Mapping[Path, Array], outcome: Outcome) -> Sources:
     if isinstance(form, LossAndGrads):
-        held = form.function if hasattr(form.function, "__self__") else None
-        if held is None:
+        if not hasattr(form.function, "__self__"):
             return _of_function(form, before, outcome)
         return _held(before, outcome, returned_too=True)
     if isinstance(form, ForwardBackward):
@@ -81,8 +115,61 @@ def find_sources(form: Form, before: Mapping[Path, Array], outcome: Outcome) -> 
     return found
 
 
+def names_of_module(form: Form, outcome: Outcome) -> bool:
+    """Whether what was returned is named after arrays of the module that are not given yet."""
+    if outcome.given[3] or not isinstance(outcome.returned, tuple):
+        return False
+    names = _returned_names(form, outcome)
+    around = form.around().names
+    own = form.names()
+    return any(
+        matches((("item", a),), (("item", n),)) for n in names if n for a in around if a not in own
+    )
+
+
+def _returned_names(form: Form, outcome: Outcome) -> list[str]:
+    """What the returned gradients are called in the source, "" for no name; [] where unknown."""
+    found = returned_names(getattr(form, "backward", None) or form.called())
+    if isinstance(form, LossAndGrads):
+        found = [n for n in found if "loss" not in n and "cost" not in n]
+        if isinstance(outcome.returned, tuple) and len(found) == len(outcome.returned) + 1:
+            found = found[1:]
+    return found
+
+
+def _of_module(form: Form, before: Mapping[Path, Array], outcome: Outcome) -> dict[Path, Source]:
+    """Gradients of a module's arrays: returned under their names, or left in the module."""
+    found = {}
+    params = [p for p in before if p[0] == GLOBALS]
+    names = _returned_names(form, outcome)
+    offered: list[Path] = [(("item", n),) for n in names]
+    if isinstance(outcome.returned, tuple) and len(offered) == len(outcome.returned):
+        pairs = pair_held([p[1:] for p in params], offered)
+        for path, where in pairs.found.items():
+            place = (("item", offered.index(where)),)
+            found[(GLOBALS, *path)] = Source(True, place, "name", spelled(where))
+    rest = [p[1:] for p in params if p not in found]
+    left = [q for q, _ in leaves(outcome.given[3]) if (GLOBALS, *q) not in before]
+    for path, where in pair_held(rest, left).found.items():
+        found[(GLOBALS, *path)] = Source(False, (GLOBALS, *where), "name", spelled(where))
+    return found
+
+
+def _left(before: Mapping[Path, Array], outcome: Outcome) -> Iterator[Source]:
+    """Arrays that came back, or that stand where none or another stood."""
+    for path, value in leaves(outcome.returned):
+        if isinstance(value, np.ndarray):
+            yield Source(True, path, "value", spelled(path, "the returned gradient"))
+    for path, value in leaves(outcome.given):
+        if isinstance(value, np.ndarray) and plain(value).dtype.kind == "f":
+            kept = path in before and not _changed(before[path], value)
+            if not kept:
+                name = path[2:] if path[0] == OBJECT else path[1:]
+                yield Source(False, path, "value", spelled(name))
+
+
 def _of_function(form: LossAndGrads, before: Mapping[Path, Array], outcome: Outcome) -> Sources:
-    names = [n for n in returned_names(form.function) if "loss" not in n and "cost" not in n]
+    names = _returned_names(form, outcome)
     params = outcome.given[1][0] if outcome.given[1] else None
     if outcome.returned is not None:
         # Several arrays before the data: as many parameters as gradients came back.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gradparity.record.subject.trees import Path, at, leaves, spelled
+from gradparity.record.subject.trees import Path, at, leaves
 
 CONTAINERS = frozenset(
     "p params param parameters weights theta self model net d g grad grads gradients gradient "
@@ -65,8 +65,8 @@ def pair_returned(params: Any, returned: Any, names: Sequence[str] = ()) -> Pair
             return _pairs(wanted, found, how)
     if names and len(names) == len(offered):
         called = dict(zip(offered, names, strict=True))
-        by_name = {p: q for p in wanted for q in offered if _matches(p, (("item", called[q]),))}
-        if len(set(by_name.values())) == len(wanted) > 1:
+        by_name = {p: q for p in wanted for q in offered if matches(p, (("item", called[q]),))}
+        if len(set(by_name.values())) == len(wanted) and len(offered) > 1:
             return _pairs(wanted, by_name, "name")
     if len(offered) == len(wanted):
         return _pairs(wanted, dict(zip(wanted, offered, strict=True)), "order")
@@ -86,7 +86,7 @@ def pair_held(params: Sequence[Path], offered: Sequence[Path]) -> Pairs:
     """Gradients that an object keeps, by the names of attributes and keys."""
     found = {}
     for path in params:
-        matching = [q for q in offered if q != path and _matches(path, q)]
+        matching = [q for q in offered if q != path and matches(path, q)]
         if matching:
             # The nearest: most steps in common, then the shortest.
             found[path] = max(matching, key=lambda q: (_common(path, q), -len(q)))
@@ -114,13 +114,13 @@ def _plain(path: Path) -> tuple:
 def _by_name(wanted: Sequence[Path], offered: Sequence[Path], _: Any) -> dict[Path, Path]:
     found = {}
     for path in wanted:
-        matching = [q for q in offered if _matches(path, q)]
+        matching = [q for q in offered if matches(path, q)]
         if matching:
             found[path] = max(matching, key=lambda q: _common(path, q))
     return found
 
 
-def _matches(param: Path, gradient: Path) -> bool:
+def matches(param: Path, gradient: Path) -> bool:
     """Whether a path, its marks of a gradient taken off, names the parameter."""
     wanted, _ = _canonical(param)
     named, marked = _canonical(gradient)
@@ -169,12 +169,3 @@ def _common(left: Path, right: Path) -> int:
             break
         count += 1
     return count
-
-
-def described(params: Pairs, root: str = "") -> list[str]:
-    """Sentences for what was not found by its place alone."""
-    return [
-        f"{spelled(q, root)} is taken as the gradient of {spelled(p, root)}, by {params.how[p]}"
-        for p, q in params.found.items()
-        if params.how[p] not in ("place", "name")
-    ]
