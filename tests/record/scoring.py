@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import numpy as np
@@ -204,10 +205,14 @@ def scored(planted: Planted, limit: int = 60) -> Score:
 
 def _hold(score: Score, planted: Planted, text: str, findings: Sequence[Finding]) -> None:
     source = Source(original(planted.name), random.Random(0))
-    named = {statement_at(source, f.line) for f in findings}
     fitting = [_fitting(source, m) for m in planted.mistakes]
+    meant = set().union(*fitting)
+    named = set()
+    for finding in findings:
+        there = statements_at(source, finding.line)
+        named.add(next((s for s in there if s in meant), there[0] if there else None))
     score.blamed = [bool(named & one) for one in fitting]
-    score.only = bool(named) and named <= set().union(*fitting)
+    score.only = bool(named) and named <= meant
     causes = [f for f in findings if f.repair]
     score.repaired = len(causes) == len(findings) > 0 and _leads_to_right(text, planted, findings)
     if score.repaired:
@@ -247,10 +252,16 @@ def _before(source: Source, statement: ast.stmt) -> set[ast.stmt]:
     return {s for s in source.statements if source.following(s) is statement}
 
 
-def statement_at(source: Source, line: int) -> ast.stmt | None:
-    """The innermost statement on a line."""
+def statements_at(source: Source, line: int) -> list[ast.stmt]:
+    """The innermost statements on a line, which may hold several."""
     around = [s for s in source.statements if s.lineno <= line <= (s.end_lineno or s.lineno)]
-    return min(around, key=lambda s: (s.end_lineno or 0) - s.lineno, default=None)
+    sizes = [(s.end_lineno or 0) - s.lineno for s in around]
+    return [s for s, size in zip(around, sizes, strict=True) if size == min(sizes)]
+
+
+def likeness(one: str, other: str) -> float:
+    """How alike two texts are, 0 to 1."""
+    return SequenceMatcher(None, one, other).ratio()
 
 
 def _leads_to_right(text: str, planted: Planted, findings: Sequence[Finding]) -> bool:
@@ -274,9 +285,9 @@ def written_into(text: str, findings: Sequence[Finding]) -> str:
     source = Source(text, random.Random(0))
     edits: dict[int, str] = {}
     for finding in findings:
-        statement = statement_at(source, finding.line)
-        assert statement is not None
         new = finding.repair
+        there = statements_at(source, finding.line)
+        statement = max(there, key=lambda s: likeness(ast.unparse(s), new))
         following = source.following(statement)
         number = source.statements.index(statement)
         both = f"{ast.unparse(following)}; {ast.unparse(statement)}" if following else ""

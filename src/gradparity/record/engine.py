@@ -18,7 +18,7 @@ from gradparity.record.locate.search import Search
 from gradparity.record.lstm import Equations
 from gradparity.record.meaning import Meaning, meanings
 from gradparity.record.rules import Rules
-from gradparity.record.runs import Record, Runner
+from gradparity.record.runs import Plain, Record, Runner
 from gradparity.record.subject.trees import Path
 from gradparity.record.truth import RTOL, Truth, close, scale_of
 from lstm_spec import InputError
@@ -100,7 +100,7 @@ def examine(runner: Runner, rules: Rules | None = None) -> Examination:
         (found.right if right else found.wrong).append(path)
     found.notes = [
         *_manners(runner, plain.changed), *claimed, *_missing(runner, record, truth),
-        *_clipped(clips),
+        *(_clipped(clips) or _leftovers(runner, plain, watched)),
     ]  # fmt: skip
     found.hidden = hidden_by(runner, record)
     _hold(found, runner, record, truth)
@@ -149,6 +149,18 @@ def _manners(runner: Runner, changed: list[Path]) -> list[str]:
     return [f"it changes its arguments: {', '.join(names)}"] if names else []
 
 
+def _leftovers(runner: Runner, plain: Plain, watched: Plain) -> list[str]:
+    """What is read before it is written is whatever was in memory; watched runs have zeros."""
+    if not any("empty" in line for text in runner.code.program.texts.values() for line in text):
+        return []
+    pairs = [(plain.gradients.get(p), value) for p, value in watched.gradients.items()]
+    same = all(
+        a is None or b is None or a.shape != b.shape or np.allclose(a, b, equal_nan=True)
+        for a, b in pairs
+    )
+    return [] if same else ["np.empty is read before it is written to: taken as zeros here"]
+
+
 def _clipped(clips: list[Clip]) -> list[str]:
     return [
         f"line {c.line} clips the gradients by {c.kind}: judged as they are before" for c in clips
@@ -175,9 +187,9 @@ def _locate(
             f"the backward pass is {factor:.6g} times the gradient of this loss where it begins"
         )
         if len(explanation.right) == len(found.true):
-            search = seek.search(1.0)
-            explanation = search.rescaled(explanation)
-            if not explanation.complete:
+            search, alone = seek.search(1.0), not explanation.trials
+            explanation = explanation if alone else search.rescaled(explanation)
+            if alone or not explanation.complete:
                 explanation = search.run(explanation.trials)
     if explanation.complete and _confirmed(runner, search, explanation, rules):
         found.explanation = explanation

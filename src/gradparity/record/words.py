@@ -54,6 +54,8 @@ def _missing_product(rest: list, old: str) -> str:
 def _of_statement(edit: StatementEdit) -> str:
     if edit.kind[0] == "missing":
         return f"a statement is missing behind it: `{edit.kind[1]}`"
+    if edit.kind[0] == "length":
+        return f"the length that belongs here is `{edit.kind[1]}`"
     if edit.kind[0] == "too early":
         return f"it changes `{edit.kind[1]}` before line {edit.kind[2]} has read it"
     named: dict[str, str] = {
@@ -64,6 +66,7 @@ def _of_statement(edit: StatementEdit) -> str:
         "exchanged": "it stands in the wrong order with the next statement",
         "left out": "it should not be there",
         "place": "it writes to the wrong place",
+        "to": "it adds to the wrong array",
         "names": "two names stand in each other's place",
         "target": "what is unpacked goes to the wrong names",
         "arguments": "two arguments stand in each other's place",

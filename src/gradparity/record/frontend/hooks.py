@@ -118,8 +118,7 @@ class Hooks:
 
     def call(self, function: Callable, *arguments: Any, **options: Any) -> Any:
         """Call a function of anybody's; what is left uninitialised holds zeros."""
-        if function is np.empty or function is np.empty_like:
-            function = np.zeros if function is np.empty else np.zeros_like
+        function = _initialised(function)
         if self.program.unclipped and self._lets_pass(function):
             return unclipped(*arguments, **options)
         return function(*arguments, **options)
@@ -170,6 +169,7 @@ class Recorder(Hooks):
 
     def call(self, function: Callable, *arguments: Any, **options: Any) -> Any:
         """Call, with what makes arrays replaced by what records."""
+        function = _initialised(function)
         if self.program.unclipped and self._lets_pass(function):
             return unclipped(*arguments, **options)
         try:
@@ -250,6 +250,13 @@ class Recorder(Hooks):
                 found.append(Place(frame.f_code, frame.f_lasti))
             frame = frame.f_back
         return tuple(found)
+
+
+def _initialised(function: Callable) -> Callable:
+    """What makes an array of zeros, for what leaves in it whatever was in memory."""
+    if function is np.empty:
+        return np.zeros
+    return np.zeros_like if function is np.empty_like else function
 
 
 def _asked(function: Callable, arguments: tuple) -> tuple[Callable, tuple]:

@@ -24,6 +24,7 @@ STEPS = frozenset(
     "logical_not bitwise_and bitwise_or bitwise_xor invert isnan isinf isfinite signbit sign "
     "floor ceil rint trunc floor_divide heaviside".split()
 )
+OF_MASKS = ("bitwise_and", "bitwise_or", "bitwise_xor", "invert")
 JAX_NAMES = {"matmul": "matmul", "psi": "digamma", "conjugate": "real"}
 IN_JAX_NN = {"expit": "sigmoid", "log_expit": "log_sigmoid"}
 REDUCED: dict[str, Any] = {
@@ -112,7 +113,13 @@ def operation(ufunc: np.ufunc) -> Operation:
     name = ufunc.__name__
     function = None if name in STEPS else lambda: _in_jax(name)
     elementwise = name not in LINEAR_ALGEBRA
-    return Operation(name, function, name, elementwise, ufunc if elementwise else None)
+    run = _on_masks(ufunc) if name in OF_MASKS else ufunc
+    return Operation(name, function, name, elementwise, run if elementwise else None)
+
+
+def _on_masks(ufunc: np.ufunc) -> Callable:
+    """A function that refuses the graph's numbers, on masks that were made of them."""
+    return lambda *operands: ufunc(*(x.astype(bool) for x in operands))
 
 
 def _in_jax(name: str) -> Callable:

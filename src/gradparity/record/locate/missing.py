@@ -8,12 +8,14 @@ import ast
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
 from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
 
 from gradparity.record.frontend.hooks import Hooks, Patch
+from gradparity.record.frontend.nodes import copied
 from gradparity.record.frontend.source import Program, Slot, Statement
 from gradparity.record.graph import Array
 from gradparity.record.locate.atoms import Atom, atoms_of, is_value
@@ -23,7 +25,7 @@ from gradparity.record.locate.probe import local_names
 from gradparity.record.locate.statements import StatementEdit
 
 CLOSE = 1e-7
-PRICE = 4.0
+PRICE, NAMED = 4.0, 0.3  # of a statement that adds something; less where that has a name
 MOST_TURNS = 300
 
 
@@ -123,16 +125,49 @@ def additions(gathered: Gatherer, lacking: Sequence[Array]) -> Iterator[Statemen
             statement = gathered.program.slots[number].statement
             for target, there in gathered.targets.get(number, []):
                 if there == lack.shape and target != text:
-                    yield _addition(statement, target, text)
+                    yield _addition(gathered.program, statement, target, text)
 
 
-def _addition(statement: Statement, target: str, text: str) -> StatementEdit:
-    place: Any = write.expression(target)
+def _beside(program: Program, statement: Statement, new: ast.AugAssign) -> Statement:
+    """The sum of a statement's block that is most like a new one, which has all that it needs."""
+    needed = {n.id for n in ast.walk(new.value) if isinstance(n, ast.Name)}
+    own = {s.node: s for s in program.statements if s.file == statement.file}
+    found = []
+    for part in reversed(_block_of(program, statement)):
+        if isinstance(part, ast.AugAssign) and part in own:
+            found.append(own[part])
+        if needed & {n.id for n in ast.walk(part) if isinstance(n, ast.Name) and _stored(n)}:
+            break
+    return max(found, key=lambda s: _likeness(s.node, new), default=statement)
+
+
+def _block_of(program: Program, statement: Statement) -> list[ast.stmt]:
+    """A statement with those before it in its block."""
+    for node in ast.walk(program.trees[statement.file]):
+        for name in ("body", "orelse"):
+            block = getattr(node, name, None)
+            if isinstance(block, list) and statement.node in block:
+                return block[: block.index(statement.node) + 1]
+    return [statement.node]
+
+
+def _likeness(one: ast.stmt, other: ast.stmt) -> float:
+    return SequenceMatcher(None, ast.unparse(one), ast.unparse(other)).ratio()
+
+
+def _stored(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Store)
+
+
+def _addition(program: Program, last: Statement, target: str, text: str) -> StatementEdit:
+    place = copied(write.expression(target))
     place.ctx = ast.Store()
-    new: ast.stmt = ast.AugAssign(place, ast.Add(), write.expression(text))
-    new = ast.fix_missing_locations(ast.copy_location(new, statement.node))
+    new = ast.AugAssign(place, ast.Add(), write.expression(text))
+    new = ast.fix_missing_locations(ast.copy_location(new, last.node))
+    statement = _beside(program, last, new)
     both = [statement.node, new]
     if isinstance(statement.node, ast.Return):
         both.reverse()
     kind = ("missing", f"{target} += {text}")
-    return StatementEdit(statement, {statement.node: both}, kind, PRICE)
+    price = PRICE - NAMED * text.isidentifier()
+    return StatementEdit(statement, {statement.node: both}, kind, price)

@@ -16,6 +16,7 @@ from gradparity.record.locate.recognise import (
     PARTIAL,
     SCALED,
     UNKNOWN,
+    ZERO,
     Table,
     fingerprints,
 )
@@ -44,6 +45,7 @@ class Scenery:
         there: numbers of the true quantities that some value is.
         position: of each value seen, by (slot, turn).
         helping: `(values,)` bool: whose being unknown says nothing.
+        still: slots whose values are zero, or one number, at every execution.
         returned: by slot, the parameter whose gradient its value is.
     """
 
@@ -62,6 +64,7 @@ class Scenery:
     position: dict[tuple[int, int], int]
     returned: dict[int, Path]
     helping: Array
+    still: set[int]
 
     @classmethod
     def of(
@@ -97,6 +100,8 @@ class Scenery:
             record, truth, response, seen, counts, states, first, parents, depth, again,
             response.reached(), np.unique(which[np.isin(states, (EXACT, PARTIAL))]),
             {(s.slot, s.turn): k for k, s in enumerate(record.seen)}, _returned(record), helping,
+            {s.slot for s in record.seen}
+            - {s.slot for s, state in zip(record.seen, states, strict=True) if state != ZERO},
         )  # fmt: skip
 
     def near(self, most: int) -> dict[int, set[int]]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from gradparity.record.frontend.source import Slot, Statement
 from gradparity.record.graph import Array
+from gradparity.record.locate.carried import Carrier, loops_of
 from gradparity.record.locate.court import Court
 from gradparity.record.locate.missing import Gatherer, additions, last_slots
 from gradparity.record.locate.probe import Again, Prober, Trial
@@ -216,13 +217,14 @@ class Search:
         # One more mistake is likelier than several, unless several gradients go on being wrong.
         single = not now.trials or len(wrong) <= FEW_WRONG
         partly = NEVER if single else BETTER
-        yield ANY, MUCH, self._rescaled(now, scenery)
+        yield CHEAP, MUCH, self._rescaled(now, scenery)
         yield QUITE, partly, self._local(now, stages.zero, scales, "slips")
         yield QUITE if single else ANY, partly, self._unused(now, scenery)
         if len(stages.fitting) <= FEW and single:
             yield QUITE, MUCH, self._tried(now, stages.nearest, scales, "small", hasty=True)
         for kind in ("missing", "twice"):
             yield QUITE, partly, self._local(now, stages.unknown, scales, kind)
+        yield QUITE, partly, self._tried(now, stages.still, scales, "deep")
         if single:
             yield QUITE, NEVER, self._tried(now, stages.nearest, scales, "deep")
             yield ANY, NEVER, self._statements(now, scenery)
@@ -300,8 +302,9 @@ class Search:
             and scenery.known(slots[n].place, 0)
             and slots[n].statement.number not in taken
         ]
+        backward = {slots[n].statement for n in self.backward}
         for statement in dict.fromkeys(dead):
-            for edit in islice(handed_on(statement), MOST):
+            for edit in islice(handed_on(statement, backward), MOST):
                 yield self.court.evaluated([*now.trials, edit])
 
     def _tried(
@@ -373,6 +376,13 @@ class Search:
         gathered = Gatherer(code.program, code.files, version.patches, version.codes, slots, shapes)
         self.runner.plain(gathered)
         for edit in islice(additions(gathered, lacking), MOST):
+            yield from self._if_more_right(now, edit)
+        loops = loops_of(code.program, self.backward)
+        carrier = Carrier(
+            code.program, code.files, version.patches, version.codes, loops, self.table
+        )
+        self.runner.plain(carrier)
+        for edit in carrier.found[:MOST]:
             yield from self._if_more_right(now, edit)
 
     def _rescaled(self, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:

@@ -10,6 +10,7 @@ from gradparity.record.subject.trees import Path
 
 ALL_TURNS = 3  # executions up to which a slot's changes are tried at each
 QUITE, LIKELY, ANY = 3.6, 4.2, 8.0  # prices of a change that ends the search, early to late
+MOST_STILL = 3
 FEW = 8  # slots of which exactly the wrong gradients depend, up to which all are looked at closely
 
 Turns = dict[int, frozenset[int]]
@@ -28,6 +29,7 @@ class Stages:
         seldom: what is executed a few times.
         first, second: what is near the first unknown values, and a little further.
         every: two or three executions of everything.
+        still: the first that are computed and are zero although gradients depend on them.
         silent: slots whose values are no real numbers: a counter stands where an array belongs.
     """
 
@@ -41,6 +43,7 @@ class Stages:
     first: Turns
     second: Turns
     every: Turns
+    still: Turns
     silent: Turns
 
     @classmethod
@@ -82,7 +85,8 @@ class Stages:
         parts = {n: t for n, t in seldom.items() if scenery.reached[slots[n].place] & wrong}
         return cls(
             fitting, parts, zero, unknown, fits if few else _only(close(0), fitting), fits,
-            seldom, near, _without(close(4), near), every, {n: frozenset({0}) for n in silent},
+            seldom, near, _without(close(4), near), every, _still(scenery, slots, acting),
+            {n: frozenset({0}) for n in silent},
         )  # fmt: skip
 
     def all(self) -> Iterator[tuple[float, Turns, str]]:
@@ -97,6 +101,17 @@ class Stages:
         yield ANY, self.silent, "slips"
         yield ANY, self.second, "small"
         yield ANY, _without(self.every, _together(self.first, self.second)), "small"
+
+
+def _still(scenery: Scenery, slots: Sequence[Slot], acting: Sequence[int]) -> Turns:
+    found = [
+        n
+        for n in acting
+        if slots[n].place in scenery.still
+        and any(isinstance(part, ast.BinOp) for part in ast.walk(slots[n].expression))
+    ]
+    found.sort(key=lambda n: scenery.position[slots[n].place, 0])
+    return {n: frozenset({0}) for n in found[:MOST_STILL]}
 
 
 def _only_names(expression: ast.expr) -> bool:

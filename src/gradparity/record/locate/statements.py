@@ -5,10 +5,10 @@ index that drops repeated entries, an integer that is another.
 """
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise, permutations
-from typing import Any
+from typing import Any, TypeGuard
 
 from gradparity.record.frontend.nodes import copied
 from gradparity.record.frontend.source import Program, Statement, is_of_library
@@ -20,6 +20,7 @@ MOST_INDICES = 12
 TOO_EARLY = 2.4
 HANDED_ON = 3.8  # price of a statement that hands on what is used by nobody
 MOST_BOUNDS = 4
+LENGTHS = ("shape[0]", "shape[1]", "shape[-1]", "size")
 MOST_NAMES, MOST_PARTS = 6, 24  # places that a value may be handed on to
 
 
@@ -44,7 +45,7 @@ def statement_edits(program: Program, statements: Sequence[Statement]) -> Iterat
     """Every small change of some statements that is no change of a value's expression."""
     wanted = {s.node: s for s in statements}
     for statement in statements:
-        for kind, price, body in _alone(statement.node, _indices_in(statement)):
+        for kind, price, body in _alone(statement):
             new = [_placed(part, statement.node) for part in body]
             yield StatementEdit(statement, {statement.node: new}, kind, price)
     for tree in program.trees.values():
@@ -90,16 +91,17 @@ def _reads(node: ast.stmt, text: str) -> bool:
     return any(isinstance(n.ctx, ast.Load) and ast.unparse(n) == text for n in parts)
 
 
-def handed_on(statement: Statement) -> Iterator[StatementEdit]:
-    """What a statement has bound put where something else of the function's stands."""
+def handed_on(statement: Statement, backward: Collection[Statement]) -> Iterator[StatementEdit]:
+    """What a statement has bound put where something else of the backward pass stands."""
     node: Any = statement.node
     if not isinstance(node, ast.Assign) or statement.scope is None:
         return
     bound = [n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)]
     names: dict[str, None] = {}
     parts: dict[str, None] = {}
+    nodes = {s.node for s in backward if s.scope is statement.scope}
     for other in ast.walk(statement.scope):
-        if not isinstance(other, ast.Assign | ast.AugAssign):
+        if not isinstance(other, ast.Assign | ast.AugAssign) or other not in nodes:
             continue
         for target in other.targets if isinstance(other, ast.Assign) else [other.target]:
             if isinstance(target, ast.Subscript) and ":" in ast.unparse(target.slice):
@@ -168,8 +170,10 @@ def _indices_in(statement: Statement) -> list[ast.expr]:
     return list(found.values())[:MOST_INDICES]
 
 
-def _alone(node: ast.stmt, indices: Sequence[ast.expr]) -> Iterator[tuple[tuple, float, Body]]:
+def _alone(statement: Statement) -> Iterator[tuple[tuple, float, Body]]:
     """Changes of one statement: a kind, a price, and what stands in its place."""
+    node, indices = statement.node, _indices_in(statement)
+    sums, lengths = _sums_in(statement), _lengths_in(statement)
     if isinstance(node, ast.AugAssign):
         yield ("assigned",), 2.0, [ast.Assign([node.target], node.value)]
         for op in (ast.Add, ast.Sub, ast.Mult, ast.Div):
@@ -186,10 +190,61 @@ def _alone(node: ast.stmt, indices: Sequence[ast.expr]) -> Iterator[tuple[tuple,
         yield from _exchanged_elements(node)
     if isinstance(node, ast.Assign | ast.AugAssign):
         yield from _other_places(node, indices)
+    if isinstance(node, ast.AugAssign):
+        for target in sums:
+            if ast.unparse(target) != ast.unparse(node.target):
+                new = ast.AugAssign(target, node.op, node.value)
+                yield ("to", ast.unparse(target)), 2.4, [new]
+    if isinstance(node, ast.Assign) and _is_length(node.value):
+        for text in lengths:
+            if text != ast.unparse(node.value):
+                yield ("length", text), 2.6, [ast.Assign(node.targets, write.expression(text))]
     if isinstance(node, ast.Assign | ast.AnnAssign | ast.Expr | ast.Return):
         yield from _other_arguments(node)
     if not isinstance(node, ast.Return):
         yield ("left out",), 2.6, [ast.Pass()]
+
+
+def _sums_in(statement: Statement) -> list[ast.expr]:
+    """What the function adds to in place, each once."""
+    found: dict[str, ast.expr] = {}
+    for node in ast.walk(statement.scope) if statement.scope is not None else ():
+        if isinstance(node, ast.AugAssign):
+            found.setdefault(ast.unparse(node.target), node.target)
+    return list(found.values())[:MOST_INDICES]
+
+
+def _is_length(node: ast.expr) -> bool:
+    """Whether it is `x.shape[0]`, `x.size` or `len(x)`."""
+    if isinstance(node, ast.Subscript):
+        return isinstance(node.value, ast.Attribute) and node.value.attr == "shape"
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id == "len"
+    return isinstance(node, ast.Attribute) and node.attr == "size"
+
+
+def _lengths_in(statement: Statement) -> list[str]:
+    """Lengths of the function's arguments and of what it measures elsewhere."""
+    if statement.scope is None or not isinstance(statement.node, ast.Assign):
+        return []
+    measured = [n for n in ast.walk(statement.scope) if isinstance(n, ast.expr) and _is_length(n)]
+    names = [a.arg for a in statement.scope.args.args]
+    names += [n.id for n in ast.walk(statement.scope) if _is_bound(n)]
+    names += [ast.unparse(part) for n in measured for part in _measured(n)]
+    texts = [f"{n}.{end}" for n in dict.fromkeys(names) for end in LENGTHS]
+    return [t for t in texts if not t.startswith("self.")][: MOST_INDICES * len(LENGTHS)]
+
+
+def _is_bound(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+
+
+def _measured(node: ast.expr) -> list[ast.expr]:
+    if isinstance(node, ast.Subscript):
+        return [node.value.value] if isinstance(node.value, ast.Attribute) else []
+    if isinstance(node, ast.Call):
+        return node.args[:1]
+    return [node.value] if isinstance(node, ast.Attribute) else []
 
 
 def _added_at(target: ast.Subscript, value: ast.expr) -> ast.stmt:

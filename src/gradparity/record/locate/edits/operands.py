@@ -21,6 +21,7 @@ from gradparity.record.locate.edits.change import (
 from gradparity.record.locate.expressions import Part
 
 NAMED_SO = 1.6  # price of `x = cache["x"]` where another entry stands
+WIDER, WIDER_WHOLE = 4.2, 3.8  # of what makes a value larger; a whole expression may lack most
 NAMES = (ast.Name, ast.Attribute, ast.Subscript)
 
 
@@ -201,19 +202,18 @@ def _factors(part: Part, value: Any, scene: Scene) -> Changes:
             )  # fmt: skip
             if np.shape(other) == shape:
                 yield from _local(value, name, other)
-    if not isinstance(part.parent, Part):
-        return
+    price = WIDER if part.parent is not None else WIDER_WHOLE
     for atom, found in scene.atoms:
         for name, other, node in _wider(atom, found, shape):
             yield Change(
-                lambda o=other: value * o, ("times", name), 4.2, write.combined(ast.Mult(), node)
+                lambda o=other: value * o, ("times", name), price, write.combined(ast.Mult(), node)
             )
 
 
 def _wider(atom: Atom, value: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any, ast.expr]]:
     """An atom that makes a product larger, as it is or with an axis more."""
     own = np.ndim(value)
-    forms: list[tuple[str, Any]] = [("", ())] if own == len(shape) else []
+    forms: list[tuple[str, Any]] = [("", ())] if own >= len(shape) else []
     if 0 < own < len(shape):
         forms += [("[..., None]", (..., None)), ("[:, None]", (slice(None), None))]
     for text, index in forms:
@@ -222,7 +222,7 @@ def _wider(atom: Atom, value: Any, shape: tuple[int, ...]) -> Iterator[tuple[str
             wide = np.broadcast_shapes(np.shape(shaped), shape)
         except ValueError:
             continue
-        if wide != shape and len(wide) == len(shape):
+        if wide != shape:
             yield atom.text + text, shaped, write.expression(atom.text + text)
 
 
@@ -271,13 +271,12 @@ def _local(value: Any, name: str, other: Any) -> Changes:
 
 def _terms(part: Part, value: Any, scene: Scene) -> Changes:
     shape = np.shape(value)
-    if part.parent is not None:
-        for atom, found in scene.atoms:
-            if np.asarray(found).dtype.kind == "f" and not fits(found, shape):
-                yield Change(
-                    lambda o=found: value + o, ("plus", atom.text), 4.2,
-                    write.combined(ast.Add(), atom.node),
-                )  # fmt: skip
+    for atom, found in scene.atoms:
+        if np.asarray(found).dtype.kind == "f" and not fits(found, shape):
+            yield Change(
+                lambda o=found: value + o, ("plus", atom.text), WIDER,
+                write.combined(ast.Add(), atom.node),
+            )  # fmt: skip
     yield Change(lambda: 1 - value, ("1 -",), 3.2, write.from_one(ast.Sub()))
     yield Change(lambda: 1 + value, ("1 +",), 3.4, write.from_one(ast.Add()))
     yield Change(lambda: value - 1, ("- 1",), 3.2, write.combined(ast.Sub(), ast.Constant(1)))

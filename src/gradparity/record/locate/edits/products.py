@@ -137,8 +137,9 @@ def products(root: Part, scene: Scene) -> Iterator[tuple[tuple[Part, ...], Chang
     for wanted, op in ((lacking, ast.Add()), (-lacking, ast.Sub())):
         for text, run, price in alphabet.matching(wanted):
             yield (last,), _put(last, op, text, run, price)
-        for text, run, price in _matrix(named, shape, wanted):
+        for text, run, price in matrix_wanted(named, shape, wanted):
             yield (last,), _put(last, op, text, run, price)
+    yield from _in_first_factor(root, named, alphabet, known)
     for term, sign in _terms(root):
         if np.shape(term.value) != shape or isinstance(term.node, ast.Constant):
             continue
@@ -149,8 +150,25 @@ def products(root: Part, scene: Scene) -> Iterator[tuple[tuple[Part, ...], Chang
             continue  # not the slip of one who wrote so much
         for text, run, price in alphabet.matching(aims):
             yield (term,), Change(run, ("instead", text), price + 0.4, _just(text))
-        for text, run, price in _matrix(named, shape, aims):
+        for text, run, price in matrix_wanted(named, shape, aims):
             yield (term,), Change(run, ("instead", text), price + 0.4, _just(text))
+
+
+def _in_first_factor(
+    root: Part, named: list[Named], alphabet: Alphabet, known: Array
+) -> Iterator[tuple[tuple[Part, ...], Change]]:
+    """A product missing beside the first factor: `(dh + dv @ W.T) * (1 - h ** 2)`."""
+    part, others = root, np.ones(())
+    while isinstance(part.node, ast.BinOp) and isinstance(part.node.op, ast.Mult):
+        others = others * part.parts[1].value
+        part = part.parts[0]
+    if part is root or np.shape(part.value) != alphabet.shape or not np.all(others):
+        return
+    lacking = known / others - part.value
+    for text, run, price in alphabet.matching(lacking):
+        yield (part,), _put(part, ast.Add(), text, run, price)
+    for text, run, price in matrix_wanted(named, alphabet.shape, lacking):
+        yield (part,), _put(part, ast.Add(), text, run, price)
 
 
 def _put(part: Part, op: ast.operator, text: str, run: Callable, price: float) -> Change:
@@ -179,7 +197,7 @@ def _is_large(node: ast.AST) -> bool:
     return sum(isinstance(n, ast.BinOp | ast.Call) for n in ast.walk(node)) > 3
 
 
-def _matrix(
+def matrix_wanted(
     named: list[Named], shape: tuple[int, ...], wanted: Array
 ) -> Iterator[tuple[str, Callable[[], Any], float]]:
     """Products of two matrices that are wanted; the sum over a product is one of two vectors."""
