@@ -237,6 +237,7 @@ class Seeker:
         self.both = in_both_passes(record, truth)
         backward = backward_slots(runner, record, truth) - self.both
         self.moves = moves_beside(backward, runner.code.program, record, truth) - self.both
+        self.moves |= naming(backward, runner.code.program, record, truth) - self.both
         self.backward = frozenset(backward | self.moves)
         self.minted = frozenset(self.backward - _shared(record))
         again = runner.recorded(self.minted, chains=True)
@@ -309,6 +310,18 @@ def moves_beside(backward: set[int], program: Program, record: Record, truth: Tr
         and isinstance(program.slots[s.slot].expression, names)
         and id(program.slots[s.slot].statement.node) in beside
         and truth.of_forward(s.provenance)
+    }
+
+
+def naming(backward: set[int], program: Program, record: Record, truth: Truth) -> set[int]:
+    """Slots of the backward pass that do nothing but name a part of a forward value."""
+    others = {s.slot for s in record.seen if not truth.of_forward(s.provenance)}
+    return {
+        s.slot
+        for s in record.seen
+        if s.slot in backward - others
+        and program.slots[s.slot].kind == "value"
+        and isinstance(program.slots[s.slot].expression, ast.Attribute | ast.Subscript)
     }
 
 

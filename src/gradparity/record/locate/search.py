@@ -221,7 +221,8 @@ class Search:
         yield QUITE, partly, self._local(now, stages.zero, scales, "slips")
         yield QUITE if single else ANY, partly, self._unused(now, scenery)
         if len(stages.fitting) <= FEW and single:
-            yield QUITE, MUCH, self._tried(now, stages.nearest, scales, "small", hasty=True)
+            alone = NEVER if len(wrong) == 1 else MUCH
+            yield QUITE, alone, self._tried(now, stages.nearest, scales, "small", hasty=True)
         for kind in ("missing", "twice"):
             yield QUITE, partly, self._local(now, stages.unknown, scales, kind)
         yield QUITE, partly, self._tried(now, stages.still, scales, "deep")
@@ -302,9 +303,10 @@ class Search:
             and scenery.known(slots[n].place, 0)
             and slots[n].statement.number not in taken
         ]
-        backward = {slots[n].statement for n in self.backward}
+        passed = {s.slot for s in scenery.record.seen}
+        forward = {slots[n].statement for n in passed - self.backward - scenery.still}
         for statement in dict.fromkeys(dead):
-            for edit in islice(handed_on(statement, backward), MOST):
+            for edit in islice(handed_on(statement, forward), MOST):
                 yield self.court.evaluated([*now.trials, edit])
 
     def _tried(

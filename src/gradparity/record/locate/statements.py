@@ -91,17 +91,17 @@ def _reads(node: ast.stmt, text: str) -> bool:
     return any(isinstance(n.ctx, ast.Load) and ast.unparse(n) == text for n in parts)
 
 
-def handed_on(statement: Statement, backward: Collection[Statement]) -> Iterator[StatementEdit]:
-    """What a statement has bound put where something else of the backward pass stands."""
+def handed_on(statement: Statement, forward: Collection[Statement]) -> Iterator[StatementEdit]:
+    """What a statement has bound put where something stands that is not of the forward pass."""
     node: Any = statement.node
     if not isinstance(node, ast.Assign) or statement.scope is None:
         return
     bound = [n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)]
     names: dict[str, None] = {}
     parts: dict[str, None] = {}
-    nodes = {s.node for s in backward if s.scope is statement.scope}
+    values = {s.node for s in forward}
     for other in ast.walk(statement.scope):
-        if not isinstance(other, ast.Assign | ast.AugAssign) or other not in nodes:
+        if not isinstance(other, ast.Assign | ast.AugAssign) or other in values:
             continue
         for target in other.targets if isinstance(other, ast.Assign) else [other.target]:
             if isinstance(target, ast.Subscript) and ":" in ast.unparse(target.slice):
@@ -206,11 +206,15 @@ def _alone(statement: Statement) -> Iterator[tuple[tuple, float, Body]]:
 
 
 def _sums_in(statement: Statement) -> list[ast.expr]:
-    """What the function adds to in place, each once."""
+    """What the function adds to in place, each once, with the statement's own index as well."""
     found: dict[str, ast.expr] = {}
+    own: Any = getattr(statement.node, "target", None)
     for node in ast.walk(statement.scope) if statement.scope is not None else ():
         if isinstance(node, ast.AugAssign):
             found.setdefault(ast.unparse(node.target), node.target)
+            if isinstance(node.target, ast.Subscript) and isinstance(own, ast.Subscript):
+                there = ast.Subscript(node.target.value, own.slice, ast.Store())
+                found.setdefault(ast.unparse(there), there)
     return list(found.values())[:MOST_INDICES]
 
 
@@ -302,13 +306,18 @@ def _exchanged_names(
 def _other_arguments(node: Any) -> Iterator[tuple[tuple, float, Body]]:
     """Two arguments of a call of the subject's own functions in each other's place."""
     for call in ast.walk(node):
-        if not isinstance(call, ast.Call) or is_of_library(call.func):
+        if not isinstance(call, ast.Call) or not _has_an_order(call.func):
             continue
         for a, b in combinations(range(len(call.args)), 2):
             arguments = list(call.args)
             arguments[a], arguments[b] = arguments[b], arguments[a]
             new = ast.Call(call.func, arguments, call.keywords)
             yield ("arguments", a, b), 2.2, [_with(node, call, new)]
+
+
+def _has_an_order(function: ast.expr) -> bool:
+    own_kind = isinstance(function, ast.Name) and function.id == "range"
+    return own_kind or not is_of_library(function)
 
 
 def _with(statement: Any, old: ast.AST, new: ast.expr) -> ast.stmt:
