@@ -42,8 +42,9 @@ def without_clipping(runner: Runner) -> list[Clip]:
         runner: of the subject; its `base` and its program's `unclipped` are added to.
     """
     before, other = _run(runner), _run(runner.reseeded(OTHER_SEED))
-    if _one_norm(before, other):
-        return _norms(runner, before)
+    alike = _at_a_norm(before, other)
+    if alike:
+        return _norms(runner, before, alike)
     return _values(runner, before) if _at_a_bound(before) else []
 
 
@@ -59,14 +60,17 @@ def _norm(found: Plain) -> float:
     return float(np.sqrt(sum((v * v).sum() for v in _arrays(found).values())))
 
 
-def _one_norm(left: Plain, right: Plain) -> bool:
-    """Whether two sets of numbers lead to the same norm, of all gradients or of each."""
+def _at_a_norm(left: Plain, right: Plain) -> int:
+    """How many norms, of each gradient and of all, two sets of numbers have in common."""
     a, b = _arrays(left), _arrays(right)
-    if abs(_norm(left) - _norm(right)) <= SAME * _norm(left) and _norm(left) > 0:
-        return True
-    sizes = [(float(np.linalg.norm(a[p])), float(np.linalg.norm(b[p]))) for p in a if p in b]
-    alike = [s for s in sizes if s[0] > 0 and abs(s[0] - s[1]) <= SAME * s[0]]
-    return len(alike) > 1 or len(alike) == len(sizes) == 1
+    sizes = [
+        (float(np.linalg.norm(a[p])), float(np.linalg.norm(b[p])))
+        for p in a
+        if p in b and not np.array_equal(a[p], b[p])  # what does not depend on them is not clipped
+    ]
+    alike = sum(s[0] > 0 and abs(s[0] - s[1]) <= SAME * s[0] for s in sizes)
+    all_of_them = abs(_norm(left) - _norm(right)) <= SAME * _norm(left) and len(sizes) == len(a)
+    return all_of_them + (alike if alike > 1 or len(sizes) == 1 else 0)
 
 
 def _at_a_bound(found: Plain) -> bool:
@@ -78,20 +82,22 @@ def _at_a_bound(found: Plain) -> bool:
     return False
 
 
-def _norms(runner: Runner, before: Plain) -> list[Clip]:
-    """Take the factor out wherever that makes a gradient a multiple of what it was."""
+def _norms(runner: Runner, before: Plain, alike: int) -> list[Clip]:
+    """Take the factor out wherever gradients become multiples of themselves, of any norm."""
     found: list[Clip] = []
     for slot, expression in _scalings(runner):
         patch = Patch(with_calls_hooked(expression, slot.statement.file))
         runner.base[slot.number] = patch
         now = _tried(runner)
         if now is not None and _larger(now, before) and now.loss == before.loss:
-            found.append(Clip(slot.statement.file, slot.statement.line, "norm"))
-            if not _one_norm(now, _run(runner.reseeded(OTHER_SEED))):
-                return found
-            before = now
-        else:
-            del runner.base[slot.number]
+            left = _at_a_norm(now, _run(runner.reseeded(OTHER_SEED)))
+            if left < alike:
+                found.append(Clip(slot.statement.file, slot.statement.line, "norm"))
+                before, alike = now, left
+                if not alike:
+                    return found
+                continue
+        del runner.base[slot.number]
     return found
 
 

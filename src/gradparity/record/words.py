@@ -83,6 +83,8 @@ def repair_of(repairs: Sequence[Trial | StatementEdit]) -> str:
         if first.kind[0] == "too early":
             return f"behind line {first.kind[2]}: {ast.unparse(first.statement.node)}"
         new = first.replaced[first.statement.node]
+        if first.kind[0] == "exchanged":
+            new = [part for body in first.replaced.values() for part in body]
         return "; ".join(ast.unparse(part) for part in new if not isinstance(part, ast.Pass))
     return _head(repaired_statement([r for r in repairs if isinstance(r, Trial)]))
 

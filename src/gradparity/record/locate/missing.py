@@ -151,8 +151,12 @@ def _block_of(program: Program, statement: Statement) -> list[ast.stmt]:
     return [statement.node]
 
 
-def _likeness(one: ast.stmt, other: ast.stmt) -> float:
-    return SequenceMatcher(None, ast.unparse(one), ast.unparse(other)).ratio()
+def _likeness(one: ast.stmt, other: ast.AugAssign) -> float:
+    """How alike two sums are: in their texts, and in the names that the second one adds."""
+    needed = {n.id for n in ast.walk(other.value) if isinstance(n, ast.Name)}
+    shared = needed & {n.id for n in ast.walk(one) if isinstance(n, ast.Name)}
+    texts = SequenceMatcher(None, ast.unparse(one), ast.unparse(other)).ratio()
+    return texts + len(shared) / max(len(needed), 1)
 
 
 def _stored(name: ast.Name) -> bool:

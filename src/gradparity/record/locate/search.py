@@ -156,7 +156,7 @@ class Search:
                     cheap = found.price - now.price <= CHEAP and not _spoils(found, scenery)
                     if cheap and found.complete:
                         return found
-            better.sort(key=lambda e: e.total)
+            better.sort(key=lambda e: (round(e.total, 1), e.trials[-1].statement.number))
             if better and self._convinces(better[0], now, scenery, enough, gain):
                 break
             if time.process_time() > self.deadline:
@@ -232,7 +232,7 @@ class Search:
             helps = any(len(e.right) > len(now.right) for e in better)
             if not helps and len(stages.acting) <= FEW_ACTING:
                 yield ANY, NEVER, self._couples(now, stages.acting, scales)
-            yield ANY, BETTER, iter(())
+            yield ANY, NEVER if len(wrong) == 1 else BETTER, iter(())
         for stage, (enough, turns, kind) in enumerate(stages.all()):
             if turns:
                 yield enough, MUCH, self._tried(now, turns, scales, kind)
@@ -255,8 +255,13 @@ class Search:
         for trial in dict.fromkeys([*moving[:MOST_KNOWN], *shaped[:MOST_KNOWN]]):
             yield self.court.evaluated([*now.trials, trial])
         for number in turns:
-            known = [t for t in prober.trials[number].values() if not t.simplifies]
-            known = scales.newly_known(known)
+            trials = prober.trials[number].values()
+            simpler = scales.newly_known([t for t in trials if t.simplifies])
+            for trial in sorted(simpler, key=lambda t: t.price)[:MOST_KNOWN]:
+                found = self.court.evaluated([*now.trials, trial])
+                if found.complete:  # else it may well be a step on the way
+                    yield found
+            known = scales.newly_known([t for t in trials if not t.simplifies])
             most = MOST_KNOWN * (3 if kind == "twice" else 1)
             enough = float("inf")
             for trial in sorted(known, key=lambda t: t.price)[:most]:

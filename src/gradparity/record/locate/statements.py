@@ -18,6 +18,7 @@ from gradparity.record.locate.edits.operands import unlike
 Body = list[ast.stmt]
 MOST_INDICES = 12
 TOO_EARLY = 2.4
+RESCALED = 3.8  # more than any slip that has the same effect
 HANDED_ON = 3.8  # price of a statement that hands on what is used by nobody
 MOST_BOUNDS = 4
 LENGTHS = ("shape[0]", "shape[1]", "shape[-1]", "size")
@@ -143,7 +144,7 @@ def rescalings(statements: Sequence[Statement], factor: float) -> Iterator[State
         for size in ("size", "shape[0]", "shape[1]", "shape[-1]"):
             new = _placed(ast.parse(f"{name} {sign}= {name}.{size}").body[0], node)
             kind = ("missing", ast.unparse(new))
-            yield StatementEdit(statement, {node: [node, new]}, kind, 3.0)
+            yield StatementEdit(statement, {node: [node, new]}, kind, RESCALED)
 
 
 def _placed(new: ast.stmt, old: ast.stmt) -> ast.stmt:

@@ -65,7 +65,9 @@ def _twice(root: Part, scene: Scene) -> Tried:
 
 
 def _each(root: Part, scene: Scene, kinds: Sequence[Kind]) -> Tried:
-    for part in root.all():
+    # Of what an assignment in place makes, its target is not what was mistaken.
+    parts = [root, *root.parts[1].all()] if scene.in_place and root.parts else root.all()
+    for part in parts:
         for kind in kinds:
             for change in kind(part, scene):
                 yield (part,), change
