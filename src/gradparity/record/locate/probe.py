@@ -19,6 +19,7 @@ from gradparity.record.graph import Array
 from gradparity.record.locate.atoms import Atom, atoms_of, is_value
 from gradparity.record.locate.edits import Scene, tried
 from gradparity.record.locate.edits.change import Change, number_like
+from gradparity.record.locate.edits.indices import slices_of
 from gradparity.record.locate.edits.write import edited
 from gradparity.record.locate.expressions import Part, Reader
 from gradparity.record.locate.purity import Purity
@@ -188,7 +189,7 @@ class Prober(Hooks):
                 continue
             if isinstance(value, np.ndarray | float | np.floating):
                 atoms.append((atom, value))
-        slices = [] if scope is None else [n for n in ast.walk(scope) if isinstance(n, ast.Slice)]
+        slices = [] if scope is None else slices_of(scope)
         counts = {
             k: int(v)
             for k, v in local.items()

@@ -1,7 +1,7 @@
 """What is known of one version of a subject: its record, and which of its values are true."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,7 @@ class Scenery:
         helping: `(values,)` bool: whose being unknown says nothing.
         still: slots whose values are zero, or one number, at every execution.
         returned: by slot, the parameter whose gradient its value is.
+        misshapen: by slot, the executions whose value is a gradient of a wrong shape.
     """
 
     record: Record
@@ -63,6 +64,7 @@ class Scenery:
     there: Array
     position: dict[tuple[int, int], int]
     returned: dict[int, Path]
+    misshapen: dict[int, frozenset[int]]
     helping: Array
     still: set[int]
 
@@ -77,6 +79,7 @@ class Scenery:
         slots: Sequence[Slot],
         both: set[int],
         moves: set[int],
+        right: Mapping[Path, Array],
     ) -> "Scenery":
         """Look at a record."""
         values = [record.graph.values(s.provenance) for s in record.seen]
@@ -99,7 +102,8 @@ class Scenery:
         return cls(
             record, truth, response, seen, counts, states, first, parents, depth, again,
             response.reached(), np.unique(which[np.isin(states, (EXACT, PARTIAL))]),
-            {(s.slot, s.turn): k for k, s in enumerate(record.seen)}, _returned(record), helping,
+            {(s.slot, s.turn): k for k, s in enumerate(record.seen)}, _returned(record),
+            _misshapen(record, right), helping,
             {s.slot for s in record.seen}
             - {s.slot for s, state in zip(record.seen, states, strict=True) if state != ZERO},
         )  # fmt: skip
@@ -136,6 +140,15 @@ def _returned(record: Record) -> dict[int, Path]:
         path = places.get(s.provenance.tobytes())
         if path is not None:
             found[s.slot] = path
+    return found
+
+
+def _misshapen(record: Record, right: Mapping[Path, Array]) -> dict[int, frozenset[int]]:
+    places = [p for path, p in record.gradients.items() if p.shape != right[path].shape and p.size]
+    found: dict[int, frozenset[int]] = {}
+    for s in record.seen:
+        if any(np.array_equal(s.provenance, p) for p in places):
+            found[s.slot] = found.get(s.slot, frozenset()) | {s.turn}
     return found
 
 

@@ -3,7 +3,7 @@
 import ast
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 
@@ -134,8 +134,9 @@ class Search:
         response = respond(record, truth, self.right, self.rules, set(self.backward))
         slots = self.runner.code.program.slots
         return Scenery.of(
-            record, truth, response, self.table, self.backward, slots, self.both, self.moves
-        )
+            record, truth, response, self.table, self.backward, slots, self.both, self.moves,
+            self.right,
+        )  # fmt: skip
 
     def _pruned(self, found: Explanation) -> Explanation:
         """Without repairs that a later one has made needless."""
@@ -218,6 +219,8 @@ class Search:
         single = not now.trials or len(wrong) <= FEW_WRONG
         partly = NEVER if single else BETTER
         yield CHEAP, MUCH, self._rescaled(now, scenery)
+        for kind in ("slips", "missing") if stages.misshapen else ():
+            yield QUITE, BETTER, self._local(now, stages.misshapen, scales, kind)
         yield QUITE, partly, self._local(now, stages.zero, scales, "slips")
         yield QUITE if single else ANY, partly, self._unused(now, scenery)
         if len(stages.fitting) <= FEW and single:
@@ -256,6 +259,8 @@ class Search:
             yield self.court.evaluated([*now.trials, trial])
         for number in turns:
             trials = prober.trials[number].values()
+            for trial in self._righting(number, trials, scales.scenery):
+                yield self.court.evaluated([*now.trials, trial])
             simpler = scales.newly_known([t for t in trials if t.simplifies])
             for trial in sorted(simpler, key=lambda t: t.price)[:MOST_KNOWN]:
                 found = self.court.evaluated([*now.trials, trial])
@@ -273,6 +278,20 @@ class Search:
                     enough = min(enough, trial.price + RIVAL)
                 if found.complete:
                     break
+
+    def _righting(self, number: int, trials: Collection[Trial], scenery: Scenery) -> list[Trial]:
+        """Changes that make a returned gradient what it should be, the likeliest first."""
+        place = self.runner.code.program.slots[number].place
+        path = scenery.returned.get(place)
+        if path is None:
+            return []
+        right = self.right[path]
+        found = [
+            t
+            for t in trials
+            if any(self.court.equal(v, right) for v in (*t.values.values(), *t.reshaped.values()))
+        ]
+        return sorted(found, key=lambda t: t.price)[:2]
 
     def _couples(self, now: Explanation, turns: Turns, scales: Scales) -> Iterator[Explanation]:
         """Two slips that put all right together, of which none does anything alone."""
@@ -309,9 +328,9 @@ class Search:
             and slots[n].statement.number not in taken
         ]
         passed = {s.slot for s in scenery.record.seen}
-        forward = {slots[n].statement for n in passed - self.backward - scenery.still}
+        moving = {slots[n].statement for n in passed - scenery.still}
         for statement in dict.fromkeys(dead):
-            for edit in islice(handed_on(statement, forward), MOST):
+            for edit in islice(handed_on(statement, moving), MOST):
                 yield self.court.evaluated([*now.trials, edit])
 
     def _tried(

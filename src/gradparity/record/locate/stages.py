@@ -29,6 +29,7 @@ class Stages:
         seldom: what is executed a few times.
         first, second: what is near the first unknown values, and a little further.
         every: two or three executions of everything.
+        misshapen: gradients of a wrong shape, where they have a name and where they are returned.
         still: the first that are computed and are zero although gradients depend on them.
         silent: slots whose values are no real numbers: a counter stands where an array belongs.
     """
@@ -43,6 +44,7 @@ class Stages:
     first: Turns
     second: Turns
     every: Turns
+    misshapen: Turns
     still: Turns
     silent: Turns
 
@@ -85,7 +87,9 @@ class Stages:
         parts = {n: t for n, t in seldom.items() if scenery.reached[slots[n].place] & wrong}
         return cls(
             fitting, parts, zero, unknown, fits if few else _only(close(0), fitting), fits,
-            seldom, near, _without(close(4), near), every, _still(scenery, slots, acting),
+            seldom, near, _without(close(4), near), every,
+            {n: t for n, t in scenery.misshapen.items() if n in open_},
+            _still(scenery, slots, acting),
             {n: frozenset({0}) for n in silent},
         )  # fmt: skip
 

@@ -7,12 +7,13 @@ index that drops repeated entries, an integer that is another.
 import ast
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise, permutations
+from itertools import combinations, islice, pairwise, permutations
 from typing import Any, TypeGuard
 
 from gradparity.record.frontend.nodes import copied
 from gradparity.record.frontend.source import Program, Statement, is_of_library
 from gradparity.record.locate.edits import write
+from gradparity.record.locate.edits.indices import slices_of
 from gradparity.record.locate.edits.operands import unlike
 
 Body = list[ast.stmt]
@@ -46,7 +47,7 @@ def statement_edits(program: Program, statements: Sequence[Statement]) -> Iterat
     """Every small change of some statements that is no change of a value's expression."""
     wanted = {s.node: s for s in statements}
     for statement in statements:
-        for kind, price, body in _alone(statement):
+        for kind, price, body in _alone(statement, program.trees[statement.file]):
             new = [_placed(part, statement.node) for part in body]
             yield StatementEdit(statement, {statement.node: new}, kind, price)
     for tree in program.trees.values():
@@ -92,15 +93,15 @@ def _reads(node: ast.stmt, text: str) -> bool:
     return any(isinstance(n.ctx, ast.Load) and ast.unparse(n) == text for n in parts)
 
 
-def handed_on(statement: Statement, forward: Collection[Statement]) -> Iterator[StatementEdit]:
-    """What a statement has bound put where something stands that is not of the forward pass."""
+def handed_on(statement: Statement, moving: Collection[Statement]) -> Iterator[StatementEdit]:
+    """What a statement has bound put where something stands that is zero all the time."""
     node: Any = statement.node
     if not isinstance(node, ast.Assign) or statement.scope is None:
         return
     bound = [n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)]
     names: dict[str, None] = {}
     parts: dict[str, None] = {}
-    values = {s.node for s in forward}
+    values = {s.node for s in moving}
     for other in ast.walk(statement.scope):
         if not isinstance(other, ast.Assign | ast.AugAssign) or other in values:
             continue
@@ -159,21 +160,31 @@ def _blocks(tree: ast.AST) -> Iterator[Body]:
                 yield block
 
 
-def _indices_in(statement: Statement) -> list[ast.expr]:
-    """Slices and counters that the function's text has in brackets, each once."""
+def _indices_in(statement: Statement, file: ast.Module) -> list[ast.expr]:
+    """Slices and counters that the function's text has in brackets, then others of the file's."""
+    if statement.scope is None:
+        return []
+    own = _in_brackets(statement.scope)
+    found: dict[str, ast.expr] = dict(islice(own.items(), MOST_INDICES))
+    for other in (*slices_of(statement.scope), *slices_of(file)):
+        found.setdefault(ast.unparse(other), other)
+    return list(found.values())[: 2 * MOST_INDICES]
+
+
+def _in_brackets(tree: ast.AST) -> dict[str, ast.expr]:
     found: dict[str, ast.expr] = {}
-    for node in ast.walk(statement.scope) if statement.scope is not None else ():
+    for node in ast.walk(tree):
         if isinstance(node, ast.Subscript):
             parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
             for part in parts:
                 if isinstance(part, ast.Slice | ast.Name | ast.Attribute | ast.Compare):
                     found.setdefault(ast.unparse(part), part)
-    return list(found.values())[:MOST_INDICES]
+    return found
 
 
-def _alone(statement: Statement) -> Iterator[tuple[tuple, float, Body]]:
+def _alone(statement: Statement, file: ast.Module) -> Iterator[tuple[tuple, float, Body]]:
     """Changes of one statement: a kind, a price, and what stands in its place."""
-    node, indices = statement.node, _indices_in(statement)
+    node, indices = statement.node, _indices_in(statement, file)
     sums, lengths = _sums_in(statement), _lengths_in(statement)
     if isinstance(node, ast.AugAssign):
         yield ("assigned",), 2.0, [ast.Assign([node.target], node.value)]

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ class Change:
 
 
 Changes = Iterator[Change]
+MOST_FUNCTIONS, MOST_APPLIED = 6, 40
 
 
 @dataclass
@@ -70,6 +72,20 @@ class Scene:
         values = [(a.text, np.asarray(v).tobytes()) for a, v in self.atoms]
         there = {value for text, value in values if text in texts}
         return frozenset(text for text, value in values if text in texts or value in there)
+
+    @cached_property
+    def applied(self) -> list[tuple[str, Array]]:
+        """The subject's own functions of what has a name, entry by entry."""
+        found = []
+        for name, run in islice(self.functions.items(), MOST_FUNCTIONS):
+            for atom, value in self.atoms[:MOST_APPLIED]:
+                try:
+                    made = np.asarray(run(value))
+                except Exception:
+                    continue
+                if made.dtype.kind == "f" and made.ndim and made.shape == np.shape(value):
+                    found.append((f"{name}({atom.text})", made))
+        return found
 
     @cached_property
     def zeros(self) -> frozenset[str]:

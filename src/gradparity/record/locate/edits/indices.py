@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from gradparity.record.frontend.nodes import copied
 from gradparity.record.locate.atoms import is_value
 from gradparity.record.locate.edits import write
 from gradparity.record.locate.edits.change import Change, Changes, Scene
 from gradparity.record.locate.expressions import OpaqueError, Part
+
+MOST_SLICES = 24
 
 
 def indices(part: Part, scene: Scene) -> Changes:
@@ -145,3 +148,27 @@ def _with_element(index: ast.Tuple, place: int, new: ast.expr) -> ast.expr:
     elements = list(index.elts)
     elements[place] = new
     return ast.Tuple(elements, write.LOAD)
+
+
+def slices_of(tree: ast.AST) -> list[ast.Slice]:
+    """Slices that a text has, and the same of another loop's counter, each once."""
+    nodes = list(ast.walk(tree))
+    written = [n for n in nodes if isinstance(n, ast.Slice)]
+    targets = [n.target for n in nodes if isinstance(n, ast.For)]
+    counters = {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+    found = {ast.unparse(s): s for s in written}
+    for one in written:
+        names = {n.id for n in ast.walk(one) if isinstance(n, ast.Name)}
+        for old in sorted(names & counters):
+            for new in sorted(counters - {old}):
+                other = _with_counter(one, old, new)
+                found.setdefault(ast.unparse(other), other)
+    return list(found.values())[:MOST_SLICES]
+
+
+def _with_counter(index: ast.Slice, old: str, new: str) -> ast.Slice:
+    made = copied(index)
+    for node in ast.walk(made):
+        if isinstance(node, ast.Name) and node.id == old:
+            node.id = new
+    return made

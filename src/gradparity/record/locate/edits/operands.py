@@ -21,6 +21,7 @@ from gradparity.record.locate.edits.change import (
 from gradparity.record.locate.expressions import Part
 
 NAMED_SO = 1.6  # price of `x = cache["x"]` where another entry stands
+APPLIED = 3.6  # a derivative that the subject has a function for
 WIDER, WIDER_WHOLE = 4.2, 3.8  # of what makes a value larger; a whole expression may lack most
 NAMES = (ast.Name, ast.Attribute, ast.Subscript)
 
@@ -202,6 +203,12 @@ def _factors(part: Part, value: Any, scene: Scene) -> Changes:
             )  # fmt: skip
             if np.shape(other) == shape:
                 yield from _local(value, name, other)
+    for text, made in scene.applied:
+        if made.shape == shape:
+            yield Change(
+                lambda o=made: value * o, ("times", text), APPLIED,
+                write.combined(ast.Mult(), write.expression(text)),
+            )  # fmt: skip
     price = WIDER if part.parent is not None else WIDER_WHOLE
     for atom, found in scene.atoms:
         for name, other, node in _wider(atom, found, shape):
