@@ -22,7 +22,7 @@ from gradparity.record.locate.scenery import Scenery
 from gradparity.record.rules import Rules
 
 LINEAR = 1e-7
-EVALUATIONS = 3000  # of changes of one slot, over all its executions
+EVALUATIONS = 9000  # of changes of one slot, over all its executions
 WEIGHED = 640  # values of one execution that are put into the record, the likeliest ones
 READ = 30  # operations behind the first one that reads a change, so far it is followed
 RESHAPED = 40  # changes of a value's shape that are run

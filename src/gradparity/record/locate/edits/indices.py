@@ -72,7 +72,7 @@ def _other(index: ast.expr, scene: Scene) -> Iterator[tuple[ast.expr, float]]:
 
 
 def _other_slices(index: ast.Slice, scene: Scene) -> Iterator[tuple[ast.expr, float]]:
-    for other in scene.slices:
+    for other in (*scene.slices, ast.Slice(None, None, None)):
         if ast.dump(other) != ast.dump(index):
             yield other, 2.3
     for name in ("lower", "upper"):
@@ -118,7 +118,16 @@ def _shifted(index: ast.Slice, scene: Scene) -> Iterator[tuple[ast.expr, float]]
 
 
 def _is_count(index: ast.expr) -> bool:
-    kinds = (ast.Name, ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.Load)
+    kinds = (
+        ast.Name,
+        ast.Constant,
+        ast.Subscript,
+        ast.BinOp,
+        ast.UnaryOp,
+        ast.operator,
+        ast.unaryop,
+        ast.Load,
+    )
     return all(isinstance(n, kinds) for n in ast.walk(index))
 
 
