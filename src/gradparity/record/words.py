@@ -33,6 +33,7 @@ def _of_expression(trial: Trial) -> str:
         "negate": lambda: f"`{old}` has the wrong sign",
         "no sign": lambda: f"`{old}` has a minus too many",
         "only": lambda: f"`{old}` has a part too many: `{new}` belongs there",
+        "without": lambda: f"`{old}` has a part too many: `{new}` belongs there",
         "no T": lambda: f"`{old}` is transposed and should not be",
         "transpose": lambda: f"a transpose is missing at `{old}`",
         "no call": lambda: f"`{old}` applies a function too many: `{new}` belongs there",

@@ -75,6 +75,8 @@ class Carrier(Hooks):
 
     def _products(self, atoms: list[Named], shape: tuple[int, ...]) -> Iterator[str]:
         known = self.table.of_shape(shape)
+        if not len(known):
+            return
         for text, _, _ in Alphabet(atoms, shape).matching(known):
             yield text
         for text, _, _ in matrix_wanted(atoms, shape, known):

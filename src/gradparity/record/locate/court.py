@@ -9,7 +9,14 @@ import numpy as np
 from gradparity.record.frontend.hooks import Hooks
 from gradparity.record.graph import Array
 from gradparity.record.locate.probe import Trial
-from gradparity.record.locate.recognise import EXACT, PARTIAL, WORTHS, Table, fingerprints
+from gradparity.record.locate.recognise import (
+    EXACT,
+    PARTIAL,
+    WORTHS,
+    Table,
+    distributions,
+    fingerprints,
+)
 from gradparity.record.locate.repairs import Explanation, Repair, Version, version_of
 from gradparity.record.runs import Plain, Runner
 from gradparity.record.subject.trees import Path
@@ -147,19 +154,28 @@ class Court:
         """
         if not watch.prints:
             return 0.0, 0.0
-        states, _, which = self.table.states(np.array(watch.prints))
-        _, first = np.unique(which, return_index=True)
-        new = np.full(len(which), AGAIN)
-        new[first] = 1.0
-        worth, keys = WORTHS[states] * new, np.array(watch.keys)
+        prints = np.array(watch.prints)
+        states, _, _ = self.table.states(prints)
+        worth, keys = WORTHS[states], np.array(watch.keys)
+        # The best of what is alike but for a factor; a quantity and half of it are no two.
+        alike = np.round(distributions(prints), 6)
+        worth = worth * _once(alike, np.lexsort((np.arange(len(worth)), -worth)))
         simpler = {t.slot.place for t in trials if isinstance(t, Trial) and t.simplifies}
         score = 0.0
         for number in np.unique(keys):
             each = worth[keys == number]
             known = FIRST * each[0] + SECOND * each[:2].min() + (1 - FIRST - SECOND) * each.mean()
             score += float(known) * (SIMPLER if number in simpler else 1.0)
-        known = np.isin(states, (EXACT, PARTIAL)) * new
+        known = np.isin(states, (EXACT, PARTIAL)) * _once(alike, np.arange(len(alike)))
         places = [t.slot.place for t in trials if isinstance(t, Trial)]
         rows = [keys == place for place in places if place not in self.moves]
         own = sum(float(known[r].mean()) for r in rows if r.any())
         return score, own + sum(place in self.moves for place in places)
+
+
+def _once(alike: Array, order: Array) -> Array:
+    """1 for the first of every kind in an order, little for the others."""
+    _, first = np.unique(alike[order], return_index=True)
+    found = np.full(len(alike), AGAIN)
+    found[order[first]] = 1.0
+    return found

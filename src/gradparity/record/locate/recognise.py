@@ -5,7 +5,7 @@ together, for a gradient under the wrong mask has only entries of true ones.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,10 +77,13 @@ class Table:
                 values.append(value if kind == "forward" or factor == 1.0 else factor * value)
 
         graph = truth.graph
+        lengths = {n for k in np.flatnonzero(truth.forward) for n in graph.nodes[k].shape}
         for number in np.flatnonzero(truth.forward):
             node = graph.nodes[number]
             places = np.arange(node.start, node.stop).reshape(node.shape)
             add("adjoint", places, truth.adjoints[places])
+            for part in _gates(node.shape, lengths):
+                add("sum", places[part], truth.adjoints[places[part]])
         for leaf in graph.leaves:
             places = np.arange(leaf.start, leaf.start + int(np.prod(leaf.shape))).reshape(
                 leaf.shape
@@ -153,7 +156,7 @@ class Table:
                 add("sum", uses[0].provenance, np.sum(chosen, axis=0))
 
     def _index(self, prints: Array) -> None:
-        keys = _keys(prints)
+        keys = distributions(prints)
         self._order = np.argsort(keys, kind="stable")
         self._prints, self._keys = prints[self._order], keys[self._order]
         self._ranks = np.array([_RANK[q.kind] for q in self.quantities], dtype=int)[self._order]
@@ -169,7 +172,7 @@ class Table:
         state, factor = np.full(count, UNKNOWN), np.ones(count)
         which = np.full(count, -1)
         state[_says_nothing(prints)] = ZERO
-        keys = _keys(prints)
+        keys = distributions(prints)
         width = CLOSE * np.maximum(1.0, np.where(prints[:, 0] == 1, np.abs(prints[:, 1]), 1.0))
         low = np.searchsorted(self._keys, keys - width)
         high = np.searchsorted(self._keys, keys + width)
@@ -224,6 +227,17 @@ class Table:
         return np.where(fits, found, UNKNOWN), ratio
 
 
+def _gates(shape: tuple[int, ...], lengths: set[int]) -> Iterator[tuple[slice, ...]]:
+    """The equal parts of an array that several gates or heads share, along its last axis."""
+    if len(shape) < 2:
+        return
+    for count in GATES:
+        part, rest = divmod(shape[-1], count)
+        if not rest and part > 1 and part in lengths:
+            for k in range(count):
+                yield (*(slice(None),) * (len(shape) - 1), slice(k * part, (k + 1) * part))
+
+
 def _says_nothing(prints: Array) -> Array:
     """Which are all zero, or several times the same number."""
     size, total, square = prints[:, 0], prints[:, 1], prints[:, 2]
@@ -233,7 +247,7 @@ def _says_nothing(prints: Array) -> Array:
     return (square == 0) | constant
 
 
-def _keys(prints: Array) -> Array:
+def distributions(prints: Array) -> Array:
     """What is looked up: entries and their distribution without its scale; a number itself."""
     with np.errstate(all="ignore"):
         skew = np.abs(prints[:, 3]) / prints[:, 2] ** 1.5
@@ -242,4 +256,5 @@ def _keys(prints: Array) -> Array:
 
 
 _RANK = {"adjoint": EXACT, "contribution": EXACT, "sum": PARTIAL, "forward": FORWARD}
+GATES = (2, 3, 4)  # parts that one array is cut into
 SPREAD = 1e6  # keeps numbers apart from arrays

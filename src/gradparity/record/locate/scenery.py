@@ -144,10 +144,15 @@ def _returned(record: Record) -> dict[int, Path]:
 
 
 def _misshapen(record: Record, right: Mapping[Path, Array]) -> dict[int, frozenset[int]]:
-    places = [p for path, p in record.gradients.items() if p.shape != right[path].shape and p.size]
+    graph = record.graph
+    wrong = [
+        graph.values(p)
+        for path, p in record.gradients.items()
+        if p.shape != right[path].shape and p.size
+    ]
     found: dict[int, frozenset[int]] = {}
-    for s in record.seen:
-        if any(np.array_equal(s.provenance, p) for p in places):
+    for s in record.seen if wrong else ():
+        if any(np.array_equal(graph.values(s.provenance), value) for value in wrong):
             found[s.slot] = found.get(s.slot, frozenset()) | {s.turn}
     return found
 

@@ -35,7 +35,7 @@ from gradparity.record.truth import Truth
 
 MOST_REPAIRS = 12
 SECONDS = 20.0  # for the whole search
-STATEMENT_SECONDS = 1.5
+STATEMENT_SECONDS = 3.0
 RUN_SECONDS = 1.5  # for running the most promising changes of a stage
 FEWEST, MOST = 16, 160  # changes of a stage that are run
 CHEAP = 2.0  # price of a change that solves at which nothing else is looked at
@@ -88,6 +88,7 @@ class Search:
             self.runner, self.right, self.table, self.backward, self.loss, self.moves
         )
         self.deadline = time.process_time() + SECONDS
+        self.simpler: dict[int, dict[tuple, float]] = {}  # what a slot has more simply, in a step
 
     def run(self, start: Sequence[Repair] = ()) -> Explanation:
         """The best explanation that was found.
@@ -149,6 +150,7 @@ class Search:
 
     def _step(self, now: Explanation, scenery: Scenery) -> Explanation | None:
         """One more repair, or several that do not depend on each other."""
+        self.simpler.clear()
         better: list[Explanation] = []
         for enough, gain, candidates in self._candidates(now, scenery, better):
             for found in candidates:
@@ -184,7 +186,8 @@ class Search:
                 continue
             taken.add(repair.statement.number)
             both = self.court.evaluated([*best.trials, repair])
-            if both.total < best.total - BETTER and both.right >= best.right:
+            enough = BETTER if both.right > best.right else MUCH
+            if both.total < best.total - enough and both.right >= best.right:
                 best = both
         return best
 
@@ -264,9 +267,12 @@ class Search:
             simpler = scales.newly_known([t for t in trials if t.simplifies])
             for trial in sorted(simpler, key=lambda t: t.price)[:MOST_KNOWN]:
                 found = self.court.evaluated([*now.trials, trial])
-                if found.complete:  # else it may well be a step on the way
+                if found.total < now.total - MUCH:  # else it may well be a step on the way
                     yield found
+            had = self.simpler.setdefault(number, {})
+            had.update({_signature(t): t.price for t in simpler})
             known = scales.newly_known([t for t in trials if not t.simplifies])
+            known = [t for t in known if t.price <= had.get(_signature(t), t.price)]
             most = MOST_KNOWN * (3 if kind == "twice" else 1)
             enough = float("inf")
             for trial in sorted(known, key=lambda t: t.price)[:most]:
@@ -327,10 +333,9 @@ class Search:
             and scenery.known(slots[n].place, 0)
             and slots[n].statement.number not in taken
         ]
-        passed = {s.slot for s in scenery.record.seen}
-        moving = {slots[n].statement for n in passed - scenery.still}
+        still = {slots[n].statement for n in scenery.still}
         for statement in dict.fromkeys(dead):
-            for edit in islice(handed_on(statement, moving), MOST):
+            for edit in islice(handed_on(statement, still), MOST):
                 yield self.court.evaluated([*now.trials, edit])
 
     def _tried(
@@ -436,7 +441,8 @@ class Search:
             if id(s.scope) == scope and s.line >= line and s not in clips
         ]
         for edit in islice(rescalings(behind, factors[0]), MOST):
-            yield from self._if_more_right(now, edit)
+            if len(self.court.right_with([*now.trials, edit])) == len(self.right):
+                yield self.court.evaluated([*now.trials, edit])
 
     def _statements(self, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:
         """Changes of whole statements that put more gradients right."""
@@ -525,6 +531,12 @@ def _in_turns(trials: Sequence[Trial]) -> Iterator[Trial]:
             slots[trial.slot.number].append(trial)
     for row in zip_longest(*slots.values()):
         yield from sorted((t for t in row if t is not None), key=lambda t: t.price)
+
+
+def _signature(trial: Trial) -> tuple:
+    """Tells changes apart by what they make of a slot's values."""
+    values = sorted({**trial.reshaped, **trial.values}.items())
+    return tuple((turn, np.round(v, 9).tobytes()) for turn, v in values)
 
 
 def _spoils(found: Explanation, scenery: Scenery) -> bool:

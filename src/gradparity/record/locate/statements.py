@@ -93,7 +93,7 @@ def _reads(node: ast.stmt, text: str) -> bool:
     return any(isinstance(n.ctx, ast.Load) and ast.unparse(n) == text for n in parts)
 
 
-def handed_on(statement: Statement, moving: Collection[Statement]) -> Iterator[StatementEdit]:
+def handed_on(statement: Statement, still: Collection[Statement]) -> Iterator[StatementEdit]:
     """What a statement has bound put where something stands that is zero all the time."""
     node: Any = statement.node
     if not isinstance(node, ast.Assign) or statement.scope is None:
@@ -101,15 +101,16 @@ def handed_on(statement: Statement, moving: Collection[Statement]) -> Iterator[S
     bound = [n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)]
     names: dict[str, None] = {}
     parts: dict[str, None] = {}
-    values = {s.node for s in moving}
+    zero = {s.node for s in still}
     for other in ast.walk(statement.scope):
-        if not isinstance(other, ast.Assign | ast.AugAssign) or other in values:
+        if not isinstance(other, ast.Assign | ast.AugAssign):
             continue
         for target in other.targets if isinstance(other, ast.Assign) else [other.target]:
             if isinstance(target, ast.Subscript) and ":" in ast.unparse(target.slice):
                 for index in _other_indices(target.slice, _between(statement)):
                     parts[ast.unparse(ast.Subscript(target.value, index, ast.Store()))] = None
-            names |= dict.fromkeys(n.id for n in ast.walk(target) if isinstance(n, ast.Name))
+            if other in zero:
+                names |= dict.fromkeys(n.id for n in ast.walk(target) if _is_bound(n))
     for name in bound:
         alike = sorted(set(names) - set(bound), key=lambda n: unlike(n, name))
         for place in (*alike[:MOST_NAMES], *list(parts)[:MOST_PARTS]):

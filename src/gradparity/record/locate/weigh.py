@@ -22,7 +22,7 @@ from gradparity.record.locate.scenery import Scenery
 from gradparity.record.rules import Rules
 
 LINEAR = 1e-7
-EVALUATIONS = 9000  # of changes of one slot, over all its executions
+EVALUATIONS = 30_000  # of changes of one slot, over all its executions
 WEIGHED = 640  # values of one execution that are put into the record, the likeliest ones
 READ = 30  # operations behind the first one that reads a change, so far it is followed
 RESHAPED = 40  # changes of a value's shape that are run
@@ -154,7 +154,7 @@ class Scales:
         chosen: dict[int, list[Trial]] = defaultdict(list)
         for trial in sorted(trials, key=lambda t: t.price - per_worth * gains.get(t, 0.0)):
             place, number = trial.slot.place, trial.slot.number
-            most = min(400, max(40, EVALUATIONS // max(1, self.scenery.counts[place])))
+            most = min(1200, max(40, EVALUATIONS // max(1, self.scenery.counts[place])))
             fits = place not in self.scenery.recurrent and not self.complete(trial)
             if fits and trial.values and len(chosen[number]) < most:
                 chosen[number].append(trial)

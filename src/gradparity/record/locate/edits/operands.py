@@ -120,9 +120,9 @@ def _one_side(part: Part, node: ast.BinOp) -> Changes:
                 lambda n: write.negated(n.right),
             )
         lost = part.parts[1 - side]
-        price = 2.0 if np.size(lost.value) <= 1 else 2.3
+        kind, price = ("without", 2.0) if np.size(lost.value) <= 1 else ("only", 2.3)
         yield Change(
-            lambda side=side: part.parts[side].value, ("only", name), price, write.child(name)
+            lambda side=side: part.parts[side].value, (kind, name), price, write.child(name)
         )
 
 
