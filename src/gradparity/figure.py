@@ -9,6 +9,7 @@ import numpy as np
 
 from gradparity.blocks import RTOL
 from gradparity.check import Block
+from gradparity.record.findings import Gradient
 from lstm_spec.files import write_whole
 
 ROWS = (
@@ -21,7 +22,7 @@ ROWS = (
     ("a_f", "da_f  B8"),
     ("z", "dz  B10"),
 )
-FAINTEST = 1e-17
+FAINTEST, WORST = 1e-17, 10.0
 FORMATS = ("png", "pdf", "svg")
 
 
@@ -78,6 +79,29 @@ def draw_map(errors: Mapping[str, Sequence[float]], path: Path, title: str) -> N
     bar = figure.colorbar(image, ax=axis)
     bar.ax.axhline(RTOL, color="tab:green", linewidth=2)
     bar.set_label("error / largest right value")
+    figure.suptitle(title, fontsize=10, wrap=True)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=Path(path).suffix.lstrip(".") or "png", dpi=150)
+    write_whole(path, buffer.getvalue())
+
+
+def draw_gradients(gradients: Sequence[Gradient], path: Path, title: str) -> None:
+    """Write a bar for every gradient: its error, or that it is no gradient of that shape at all."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 1.2 + 0.3 * len(gradients)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axis = figure.subplots()
+    errors = [g.error if np.isfinite(g.error) else WORST for g in gradients]
+    colours = ["tab:green" if g.ok else "tab:red" for g in gradients]
+    places = list(range(len(gradients)))
+    axis.barh(places, np.clip(errors, 2 * FAINTEST, WORST), left=FAINTEST, color=colours)
+    for place, g in zip(places, gradients, strict=True):
+        axis.text(2 * FAINTEST, place, g.problem, va="center", fontsize=8, color="white")
+    axis.set_yticks(places, [g.parameter for g in gradients], fontsize=8)
+    axis.invert_yaxis()
+    axis.set(xscale="log", xlim=(FAINTEST, WORST), xlabel="error / largest right value")
     figure.suptitle(title, fontsize=10, wrap=True)
     buffer = io.BytesIO()
     figure.savefig(buffer, format=Path(path).suffix.lstrip(".") or "png", dpi=150)

@@ -78,8 +78,10 @@ def test_every_form_at_the_command_line(words, file, capsys):
     assert max(map(len, out.splitlines())) <= 80
 
 
-def test_json_and_annotations(file, tmp_path, capsys):
-    code, _, _ = run(capsys, f"{file}:case", "--json", tmp_path / "d.json")
+def test_json_figure_and_annotations(file, tmp_path, capsys):
+    figure = tmp_path / "d.png"
+    code, _, _ = run(capsys, f"{file}:case", "--json", tmp_path / "d.json", "--figure", figure)
+    assert figure.read_bytes().startswith(b"\x89PNG")
     found = json.loads((tmp_path / "d.json").read_text())
     assert (code, found["verdict"], found["findings"][0]["line"]) == (1, "wrong", 10)
     code, out, _ = run(capsys, f"{file}:case", "--format", "github")

@@ -12,7 +12,7 @@ from gradparity.diagnosis.child import Address, parse
 from gradparity.diagnosis.report import github_annotations, print_diagnosis
 from gradparity.diagnosis.run import diagnose_file
 from gradparity.environment import environment
-from gradparity.figure import FORMATS, draw_map
+from gradparity.figure import FORMATS, draw_gradients, draw_map
 from lstm_spec import InputError
 from lstm_spec.files import require_writable, write_whole
 
@@ -96,6 +96,8 @@ class Diagnose:
             content = found.to_json() | {"environment": environment()}
             text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
             write_whole(self.json, text.encode())
+        if self.figure:
+            draw_gradients(found.gradients, self.figure, found.sentence())
         if self.format == "github":
             lines = [*github_annotations(found), f"{found.subject}: {found.sentence()}"]
             print("\n".join(lines))
