@@ -215,3 +215,27 @@ def test_the_module_is_left_as_it_was(text, tmp_path):
     after = {n: v for n, v in vars(module).items() if isinstance(v, np.ndarray)}
     assert after.keys() == before.keys()
     assert all(np.array_equal(after[n], v) for n, v in before.items())
+
+
+def test_an_update_of_repeated_words(tmp_path):
+    text = """
+E = numbers(9, 4)
+W = numbers(4)
+
+def step(words, lr=0.05):
+    global W
+    u = E[words].copy()
+    d = np.tanh(u @ W)
+    dW = u.T @ (d * (1 - d ** 2))
+    np.subtract.at(E, words, lr * np.outer(d * (1 - d ** 2), W))
+    W = W - lr * dW
+    return 0.5 * np.sum(d ** 2)
+
+def case():
+    return step, np.array([1, 7, 1, 2])
+"""
+    assert judged(text, tmp_path).ok
+    line = "np.subtract.at(E, words, lr * np.outer(d * (1 - d ** 2), W))"
+    text = planted(text, line, "E[words] -= lr * np.outer(d * (1 - d ** 2), W)")
+    (finding,) = judged(text, tmp_path).findings
+    assert finding.repair == line

@@ -192,8 +192,9 @@ def _alone(statement: Statement, file: ast.Module) -> Iterator[tuple[tuple, floa
         for op in (ast.Add, ast.Sub, ast.Mult, ast.Div):
             if not isinstance(node.op, op):
                 yield ("operator", op.__name__), 2.0, [ast.AugAssign(node.target, op(), node.value)]
-        if isinstance(node.target, ast.Subscript) and isinstance(node.op, ast.Add):
-            yield ("repeated",), 2.0, [_added_at(node.target, node.value)]
+        if isinstance(node.target, ast.Subscript) and isinstance(node.op, ast.Add | ast.Sub):
+            function = "np.add.at" if isinstance(node.op, ast.Add) else "np.subtract.at"
+            yield ("repeated",), 2.0, [_added_at(node.target, node.value, function)]
     if isinstance(node, ast.Assign) and len(node.targets) == 1:
         target: Any = node.targets[0]
         if not isinstance(target, ast.Tuple | ast.List):
@@ -264,14 +265,14 @@ def _measured(node: ast.expr) -> list[ast.expr]:
     return [node.value] if isinstance(node, ast.Attribute) else []
 
 
-def _added_at(target: ast.Subscript, value: ast.expr) -> ast.stmt:
+def _added_at(target: ast.Subscript, value: ast.expr, function: str = "np.add.at") -> ast.stmt:
     base = copied(target.value)
     index = target.slice
     if isinstance(index, ast.Tuple) and any(isinstance(e, ast.Slice) for e in index.elts):
         index = ast.Tuple([_as_value(e) for e in index.elts], ast.Load())
     elif isinstance(index, ast.Slice):
         index = _as_value(index)
-    return ast.Expr(ast.Call(write.expression("np.add.at"), [base, index, value], []))
+    return ast.Expr(ast.Call(write.expression(function), [base, index, value], []))
 
 
 def _as_value(index: ast.expr) -> ast.expr:
