@@ -217,7 +217,7 @@ def _plain(text: str) -> str:
 
 
 def _line_found(template: Template, mistake: Mistake, found: Diagnosis) -> bool:
-    lines = {_statement(template, line) for line in template.lines(mistake)}
+    lines = {statement_of(template, line) for line in template.lines(mistake)}
     return any(
         any(place is not None and place.line in lines for place in (f.location, *f.also))
         for f in found.findings
@@ -235,5 +235,6 @@ def _statements(template_name: str) -> dict[int, int]:
     }
 
 
-def _statement(template: Template, line: int) -> int:
+def statement_of(template: Template, line: int) -> int:
+    """The first line of the statement that a line belongs to."""
     return _statements(template.name).get(line, line)

@@ -8,7 +8,7 @@ import ast
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from gradparity.record.locate.expressions import Part
 MOST = 44  # values of which products are made
 ENTRIES = 64
 CLOSE = 1e-8
-MOST_FOUND = 12  # products for each way of putting one in
+MOST_FOUND, MOST_FACTORS = 12, 60  # products for each way of putting one in, and for a factor
 Named = tuple[str, Any]
 
 FORMS: tuple[tuple[str, Callable, float], ...] = (
@@ -83,18 +83,13 @@ class Alphabet:
         return whole.reshape(-1)[self.entries]
 
     def matching(
-        self, wanted: Array, times: Any = 1.0
+        self, wanted: Array, times: Any = None, most: int = MOST_FOUND
     ) -> Iterator[tuple[str, Callable[[], Any], float]]:
         """Products that, times something, are among `(many, *shape)` wanted arrays."""
         if not len(wanted) or not len(self._last):
             return
         flat = wanted.reshape(len(wanted), -1)[:, self.entries]
-        rows = self._pairs * self._at(times)
-        with np.errstate(all="ignore"):
-            one, two = ((rows * s) @ self._last.T for s in self._sums)
-        flat_one, flat_two = one.reshape(-1), two.reshape(-1)
-        order = np.argsort(flat_one)
-        ordered = flat_one[order]
+        flat_two, order, ordered = self._alone if times is None else self._summed(times)
         aims = flat @ self._sums.T
         scale = CLOSE * (np.abs(flat) @ np.abs(self._sums).T) + 1e-300
         low = np.searchsorted(ordered, aims[:, 0] - scale[:, 0])
@@ -105,7 +100,19 @@ class Alphabet:
                 if abs(flat_two[place] - aims[k, 1]) <= scale[k, 1]:
                     found[int(place)] = None
         made = [self._product(place) for place in found]
-        yield from sorted(made, key=lambda m: (m[2], len(m[0])))[:MOST_FOUND]
+        yield from sorted(made, key=lambda m: (m[2], len(m[0])))[:most]
+
+    @cached_property
+    def _alone(self) -> tuple[Array, Array, Array]:
+        return self._summed(1.0)
+
+    def _summed(self, times: Any) -> tuple[Array, Array, Array]:
+        """One random sum of every product, the order of the other, and that in order."""
+        rows = self._pairs * self._at(times)
+        with np.errstate(all="ignore"):
+            one, two = ((rows * s) @ self._last.T for s in self._sums)
+        order = np.argsort(one.reshape(-1))
+        return two.reshape(-1), order, one.reshape(-1)[order]
 
     def _product(self, place: int) -> tuple[str, Callable[[], Any], float]:
         pair, last = divmod(place, len(self.lasts))
@@ -139,11 +146,11 @@ def products(root: Part, scene: Scene) -> Iterator[tuple[tuple[Part, ...], Chang
             yield (last,), _put(last, op, text, run, price)
         for text, run, price in matrix_wanted(named, shape, wanted):
             yield (last,), _put(last, op, text, run, price)
-    yield from _in_first_factor(root, named, alphabet, known)
     for term, sign in _terms(root):
         if np.shape(term.value) != shape or isinstance(term.node, ast.Constant):
             continue
         aims = sign * lacking + term.value
+        yield from _in_factors(term, aims, named, alphabet)
         for text, run, price in alphabet.matching(aims, term.value):
             yield (term,), _put(term, ast.Mult(), text, run, price)
         if term is root and _is_large(term.node):
@@ -154,21 +161,33 @@ def products(root: Part, scene: Scene) -> Iterator[tuple[tuple[Part, ...], Chang
             yield (term,), Change(run, ("instead", text), price + 0.4, _just(text))
 
 
-def _in_first_factor(
-    root: Part, named: list[Named], alphabet: Alphabet, known: Array
+def _in_factors(
+    term: Part, aims: Array, named: list[Named], alphabet: Alphabet
 ) -> Iterator[tuple[tuple[Part, ...], Change]]:
-    """A product missing beside the first factor: `(dh + dv @ W.T) * (1 - h ** 2)`."""
-    part, others = root, np.ones(())
-    while isinstance(part.node, ast.BinOp) and isinstance(part.node.op, ast.Mult):
-        others = others * part.parts[1].value
-        part = part.parts[0]
-    if part is root or np.shape(part.value) != alphabet.shape or not np.all(others):
-        return
-    lacking = known / others - part.value
-    for text, run, price in alphabet.matching(lacking):
-        yield (part,), _put(part, ast.Add(), text, run, price)
-    for text, run, price in matrix_wanted(named, alphabet.shape, lacking):
-        yield (part,), _put(part, ast.Add(), text, run, price)
+    """Another factor in a product, or a product beside the first: `(dh + dv @ W.T) * (1 - h²)`."""
+    factors = _factors(term)
+    for place, part in enumerate(factors):
+        others = np.prod(
+            np.broadcast_arrays(*[f.value for f in factors if f is not part], np.ones(())), axis=0
+        )
+        if len(factors) < 2 or np.shape(part.value) != alphabet.shape or not np.all(others):
+            continue
+        wanted = aims / others
+        for text, run, price in alphabet.matching(wanted, most=MOST_FACTORS):
+            yield (part,), Change(run, ("instead", text), price + 0.4, _just(text))
+        if place == 0:
+            lacking = wanted - part.value
+            for text, run, price in alphabet.matching(lacking):
+                yield (part,), _put(part, ast.Add(), text, run, price)
+            for text, run, price in matrix_wanted(named, alphabet.shape, lacking):
+                yield (part,), _put(part, ast.Add(), text, run, price)
+
+
+def _factors(part: Part) -> list[Part]:
+    """The factors of a product; what is no product is one factor."""
+    if isinstance(part.node, ast.BinOp) and isinstance(part.node.op, ast.Mult):
+        return [*_factors(part.parts[0]), *_factors(part.parts[1])]
+    return [part]
 
 
 def _put(part: Part, op: ast.operator, text: str, run: Callable, price: float) -> Change:
