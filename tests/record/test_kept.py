@@ -239,3 +239,19 @@ def case():
     text = planted(text, line, "E[words] -= lr * np.outer(d * (1 - d ** 2), W)")
     (finding,) = judged(text, tmp_path).findings
     assert finding.repair == line
+
+
+def test_sequences_where_arrays_belong_are_recorded(tmp_path):
+    text = """
+def f(p, q, x):
+    h = x @ p
+    dp = 2 * x.T @ h + 0 * (p @ range(4))[:, None]
+    dq = 2 * q + 0 * np.tensordot(q.shape, q, axes=1)
+    return (h ** 2).sum() + (q ** 2).sum(), dp, dq
+
+def case():
+    return f, numbers(3, 4), numbers(3, 2, 3), numbers(5, 3)
+"""
+    assert judged(text, tmp_path).ok
+    text = planted(text, "2 * q + 0", "2 * q + 1")
+    assert blamed(judged(text, tmp_path)) == [line_with(text, "dq = ")]

@@ -155,7 +155,7 @@ def provenance_of(value: Any) -> Provenance:
         if value.provenance is None:
             value.provenance = constant(plain(value))
         return value.provenance
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | range):
         return np.asarray([provenance_of(part) for part in value])
     if isinstance(value, np.ndarray):
         return constant(value)

@@ -60,10 +60,19 @@ def call(function: Callable, arguments: Sequence, options: dict, module: str = "
     return found if out is None else stored(found, out)
 
 
+PRODUCTS = ("dot", "vdot", "inner", "outer", "tensordot", "kron", "cross", "matmul", "vecdot")
+
+
 def _recorded_call(
     function: Callable, arguments: Sequence, options: dict, module: str, part: int | None
 ) -> Recorded:
     arrays: list = []
+    if function.__name__ in PRODUCTS:  # JAX takes no plain sequences
+        two = [
+            np.asarray(v) if isinstance(v, list | tuple | range) and not holds_recorded(v) else v
+            for v in arguments[:2]
+        ]
+        arguments = [*two, *arguments[2:]]
     layout = _taken(arguments, arrays)
     named = {
         name: _taken((value,), arrays)[0] for name, value in options.items() if name != "where"
