@@ -26,7 +26,7 @@ LENGTHS = {
     "b_gru_cudnn.py": ("N, T, I, H = 2, 5, 3, 4", "N, T, I, H = 2, {}, 3, 4"),
     "b_lstm_peephole.py": ("N, T = 2, 5", "N, T = 2, {}"),
     "b_lstm_batchfirst.py": ("size=(2, 5, 3)", "size=(2, {}, 3)"),
-    "b_birnn.py": ("(4, 6, 3)", "(4, {}, 3)"),
+    "b_birnn.py": ("(4, 6, 3)", "({}, 6, 3)"),
     "b_ssm_scan.py": ("N, T, P, S, Q = 2, 5, 3, 4, 6", "N, T, P, S, Q = 2, {}, 3, 4, 6"),
     "b_attention_rnn.py": ("S, L, E, D, H, A = 2, 5, 3,", "S, L, E, D, H, A = 2, 5, {},"),
 }

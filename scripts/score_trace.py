@@ -3,7 +3,7 @@
     scripts/score_trace.py [--singles 2] [--pairs 1] [--fives 1] [--right 1]
 
 Mistakes are made on the syntax tree of the backward pass, from no list: an operand, an index, a
-sign, an axis, a statement left out, two exchanged. Prints the tables of docs/recording.md.
+sign, an axis, a statement left out, two exchanged. Prints the tables of docs/diagnose_how.md.
 """
 
 import os
