@@ -5,90 +5,67 @@ end of the first execution that are true quantities of its shape are what may ha
 """
 
 import ast
-import sys
 from collections.abc import Iterator, Mapping
-from types import CodeType
-from typing import Any
+from types import FrameType
 
 import numpy as np
 
-from gradparity.record.frontend.hooks import Hooks, Patch
+from gradparity.record.frontend.code import Code
 from gradparity.record.frontend.source import Program, Slot
 from gradparity.record.locate.atoms import atoms_of, is_value
 from gradparity.record.locate.edits.products import Alphabet, Named, matrix_wanted
+from gradparity.record.locate.missing import Behind, real_values
 from gradparity.record.locate.probe import local_names
 from gradparity.record.locate.recognise import Table
+from gradparity.record.locate.repairs import Version
 from gradparity.record.locate.statements import StatementEdit
 
 PRICE = 4.0
 
 
-class Carrier(Hooks):
+class Carrier(Behind):
     """Looks at the end of a loop's first execution for what its names could go on as.
 
-    Args:
-        program, files, patches, codes: of the run.
+    Attributes:
         loops: by the last slot of a loop, the names that it reads and does not bind.
         table: true quantities.
+        found: statements that would carry some of these on.
     """
 
-    def __init__(
-        self,
-        program: Program,
-        files: frozenset[str],
-        patches: Mapping[int, Patch],
-        codes: Mapping[CodeType, CodeType],
-        loops: Mapping[int, frozenset[str]],
-        table: Table,
-    ) -> None:
-        super().__init__(program, files, patches, codes)
-        self.loops, self.table = dict(loops), table
-        self.found: list[StatementEdit] = []
-        self.look_into(loops)
+    loops: dict[int, frozenset[str]]
+    table: Table
+    found: list[StatementEdit]
 
-    def e(self, number: int) -> Any:
-        """Evaluate the slot, and then what may follow it."""
-        frame = sys._getframe(1)
-        if number in self.patches:
-            return self.patches[number].value(frame)
-        value = self.evaluated(number, frame)
-        names = self.loops.pop(number, None)
-        if names:
-            slot = self.program.slots[number]
-            local = local_names(slot, frame)
-            self.found += self._following(slot, names, local, {**frame.f_globals, **local})
-        return value
+    @classmethod
+    def of(
+        cls, code: Code, version: Version, loops: Mapping[int, frozenset[str]], table: Table
+    ) -> "Carrier":
+        """For a version of a subject."""
+        made = cls(code.program, code.files, version.patches, version.codes)
+        made.loops, made.table, made.found = dict(loops), table, []
+        made.look_into(loops)
+        return made
 
-    def _following(
-        self, slot: Slot, names: frozenset[str], local: Mapping, around: Mapping
-    ) -> Iterator[StatementEdit]:
-        atoms = [
-            (atom.text, value)
-            for atom in atoms_of(slot.statement.scope, local, {})
-            if (value := _value(atom.code, around)) is not None
-        ]
+    def behind(self, slot: Slot, frame: FrameType) -> None:
+        """See what each name could be next."""
+        names = self.loops.pop(slot.number, frozenset())
+        local = local_names(slot, frame)
+        atoms = atoms_of(slot.statement.scope, local, {}) if names else []
+        values = real_values(atoms, {**frame.f_globals, **local})
         for name in sorted(names):
             now = local.get(name)
             if isinstance(now, np.ndarray) and is_value(now):
-                for text in self._products(atoms, now.shape):
-                    yield _carrying(slot, name, text)
+                texts = self._products(values, now.shape)
+                self.found += [_carrying(slot, name, text) for text in texts]
 
-    def _products(self, atoms: list[Named], shape: tuple[int, ...]) -> Iterator[str]:
+    def _products(self, named: list[Named], shape: tuple[int, ...]) -> Iterator[str]:
         known = self.table.of_shape(shape)
         if not len(known):
             return
-        for text, _, _ in Alphabet(atoms, shape).matching(known):
+        for text, _, _ in Alphabet(named, shape).matching(known):
             yield text
-        for text, _, _ in matrix_wanted(atoms, shape, known):
+        for text, _, _ in matrix_wanted(named, shape, known):
             yield text
-
-
-def _value(code: CodeType, names: Mapping) -> Any:
-    try:
-        found = eval(code, dict(names))
-    except Exception:
-        return None
-    return found if is_value(found) and np.asarray(found).dtype.kind == "f" else None
 
 
 def _carrying(slot: Slot, name: str, text: str) -> StatementEdit:

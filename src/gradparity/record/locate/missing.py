@@ -29,7 +29,37 @@ PRICE, NAMED = 4.0, 0.3  # of a statement that adds something; less where that h
 MOST_TURNS = 300
 
 
-class Gatherer(Hooks):
+class Behind(Hooks):
+    """Looks at what is there once some slots have been evaluated."""
+
+    def e(self, number: int) -> Any:
+        """Evaluate the slot, and look."""
+        frame = sys._getframe(1)
+        if number in self.patches:
+            return self.patches[number].value(frame)
+        found = self.evaluated(number, frame)
+        self.behind(self.program.slots[number], frame)
+        return found
+
+    def behind(self, slot: Slot, frame: FrameType) -> None:
+        """What to look for behind a slot."""
+        raise NotImplementedError
+
+
+def real_values(atoms: Sequence[Atom], names: dict[str, Any]) -> list[tuple[str, Any]]:
+    """What has a name and real numbers for its value here."""
+    found = []
+    for atom in atoms:
+        try:
+            value = eval(atom.code, names)
+        except Exception:  # an index out of range, a name that is not bound yet
+            continue
+        if is_value(value) and np.asarray(value).dtype.kind == "f":
+            found.append((atom.text, value))
+    return found
+
+
+class Gatherer(Behind):
     """Adds up, over the executions of some slots, everything small that has a wanted shape.
 
     Args:
@@ -55,30 +85,15 @@ class Gatherer(Hooks):
         self._atoms: dict[int, list[Atom]] = {}
         self.look_into(slots)
 
-    def e(self, number: int) -> Any:
-        """Evaluate the slot, and then what could be added behind it."""
-        frame = sys._getframe(1)
-        if number in self.patches:
-            return self.patches[number].value(frame)
-        found = self.evaluated(number, frame)
-        self._turns[number] += 1
-        if self._turns[number] <= MOST_TURNS:
-            self._gather(self.program.slots[number], frame)
-        return found
-
-    def _gather(self, slot: Slot, frame: FrameType) -> None:
+    def behind(self, slot: Slot, frame: FrameType) -> None:
+        """Add up what is small."""
+        self._turns[slot.number] += 1
+        if self._turns[slot.number] > MOST_TURNS:
+            return
         local = local_names(slot, frame)
-        names = {**frame.f_globals, **local}
         if slot.number not in self._atoms:
             self._atoms[slot.number] = atoms_of(slot.statement.scope, local, {})
-        values = []
-        for atom in self._atoms[slot.number]:
-            try:
-                value = eval(atom.code, names)
-            except Exception:
-                continue
-            if is_value(value) and np.asarray(value).dtype.kind == "f":
-                values.append((atom.text, value))
+        values = real_values(self._atoms[slot.number], {**frame.f_globals, **local})
         own = [(text, np.shape(v)) for text, v in values if np.shape(v) in self.shapes]
         self.targets.setdefault(slot.number, own)
         for text, value in self._small(values):

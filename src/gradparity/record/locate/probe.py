@@ -62,7 +62,8 @@ class Trial:
     def simplifies(self) -> bool:
         """Whether it only drops something, or puts a number for it."""
         key = self.change.key
-        return (key[1] if key[0] == "everywhere" else key[0]) in SIMPLER
+        key = key[1:] if key[0] == "everywhere" else key
+        return key[0] in SIMPLER or key[:2] == ("constant", 0)
 
     @property
     def key(self) -> tuple:

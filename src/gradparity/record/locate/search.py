@@ -343,7 +343,7 @@ class Search:
     ) -> Iterator[Explanation]:
         """The most promising changes of some slots, run; in haste only a few."""
         prober = self._probed(now, turns, kind)
-        trials = [t for n in turns for t in prober.trials[n].values()]
+        trials = _simplest([t for n in turns for t in prober.trials[n].values()])
         if kind == "deep":
             trials = scales.making_known(trials) + scales.solving(trials, prober)
         solving = scales.solving(trials, prober)
@@ -409,9 +409,7 @@ class Search:
         for edit in islice(additions(gathered, lacking), MOST):
             yield from self._if_more_right(now, edit)
         loops = loops_of(code.program, self.backward)
-        carrier = Carrier(
-            code.program, code.files, version.patches, version.codes, loops, self.table
-        )
+        carrier = Carrier.of(code, version, loops, self.table)
         self.runner.plain(carrier)
         for edit in carrier.found[:MOST]:
             yield from self._if_more_right(now, edit)
@@ -531,6 +529,19 @@ def _in_turns(trials: Sequence[Trial]) -> Iterator[Trial]:
             slots[trial.slot.number].append(trial)
     for row in zip_longest(*slots.values()):
         yield from sorted((t for t in row if t is not None), key=lambda t: t.price)
+
+
+def _simplest(trials: Sequence[Trial]) -> list[Trial]:
+    """Without changes that only make what leaving something out makes as well."""
+    had: dict[tuple, float] = {}
+    for t in trials:
+        if t.simplifies:
+            key = (t.slot.number, *_signature(t))
+            had[key] = min(t.price, had.get(key, t.price))
+    if not had:
+        return list(trials)
+    known = ((t, had.get((t.slot.number, *_signature(t)), t.price)) for t in trials)
+    return [t for t, price in known if t.simplifies or t.price <= price]
 
 
 def _signature(trial: Trial) -> tuple:

@@ -167,9 +167,9 @@ def _indices_in(statement: Statement, file: ast.Module) -> list[ast.expr]:
         return []
     own = _in_brackets(statement.scope)
     found: dict[str, ast.expr] = dict(islice(own.items(), MOST_INDICES))
-    for other in (*slices_of(statement.scope), *slices_of(file)):
+    for other in (*slices_of(statement.scope), *_between(statement), *slices_of(file)):
         found.setdefault(ast.unparse(other), other)
-    return list(found.values())[: 2 * MOST_INDICES]
+    return list(found.values())[: 3 * MOST_INDICES]
 
 
 def _in_brackets(tree: ast.AST) -> dict[str, ast.expr]:
