@@ -165,11 +165,21 @@ def test_and_a_wrong_line_behind_them_is_named(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("object", "0.1 (lr)"), ("arguments", "0.2"), ("rebound", "0.01 (lr)")]
+    ("name", "told"),
+    [
+        ("object", "0.1 (lr)"),
+        ("arguments", "0.2, a rate that fits: a factor that all lack would not show"),
+        ("rebound", "0.01 (lr)"),
+    ],
 )
 def test_by_what_an_update_was_scaled_is_told(name, told, tmp_path):
     (note,) = [n for n in judged(KEPT[name], tmp_path).notes if "taken from the updates" in n]
     assert note.endswith(f"/ {told}")
+
+
+def test_a_rate_with_a_name_hides_no_factor(tmp_path):
+    text = planted(OBJECT, "return 0.5 * np.sum(d ** 2)", "return 0.5 * np.mean(d ** 2)")
+    assert not judged(text, tmp_path).ok
 
 
 def test_how_a_gradient_was_known_is_told(tmp_path):

@@ -12,9 +12,8 @@ from gradparity.record.subject.gradients import Source, Sources
 from gradparity.record.subject.trees import Path
 from gradparity.record.truth import Truth, close, scale_of
 
-RATES = frozenset(
-    "lr learning_rate learningrate learn_rate lrate rate alpha eta step_size stepsize".split()
-)
+SURE = frozenset("lr learning_rate learningrate learn_rate lrate".split())
+RATES = SURE | frozenset("rate alpha eta step_size stepsize".split())
 
 
 def claim(runner: Runner, plain: Plain, rules: Rules) -> list[str]:
@@ -95,7 +94,9 @@ def _rate(
     """By what an update is the gradient's multiple: a rate that has a name, or what fits most."""
     named = {rate: name for name, rate in _rates(runner, plain).items()}
     fitted = [abs(float((c * true[p]).sum() / (true[p] ** 2).sum())) for p, c in changes.items()]
-    offered = [*named, *fitted]
+    # A rate that is surely one is taken: what fits would hide a factor that all gradients lack.
+    sure = [rate for rate, name in named.items() if _last(name) in SURE]
+    offered = sure or [*named, *fitted]
     if not offered:
         return 1.0, ""
     scale = scale_of(true.values())
@@ -107,8 +108,13 @@ def _rate(
     best = max(offered, key=fits)
     if not named and not fits(best):
         best = middle
-    told = f"{best:.6g}"
-    return best, f"{told} ({named[best]})" if best in named else told
+    if best in named:
+        return best, f"{best:.6g} ({named[best]})"
+    return best, f"{best:.6g}, a rate that fits: a factor that all lack would not show"
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2].lower()
 
 
 def _rates(runner: Runner, plain: Plain) -> dict[str, float]:
@@ -116,7 +122,7 @@ def _rates(runner: Runner, plain: Plain) -> dict[str, float]:
     found = {}
     for path, value in plain.given.items():
         name = runner.name(path)
-        if not value.ndim and value and name.rpartition(".")[2].lower() in RATES:
+        if not value.ndim and value and _last(name) in RATES:
             found[name] = float(value)
     function = runner.form.called()
     function = getattr(function, "__func__", function)
