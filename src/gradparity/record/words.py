@@ -87,7 +87,15 @@ def repair_of(repairs: Sequence[Trial | StatementEdit]) -> str:
         if first.kind[0] == "exchanged":
             new = [part for body in first.replaced.values() for part in body]
         return "; ".join(ast.unparse(part) for part in new if not isinstance(part, ast.Pass))
-    return _head(repaired_statement([r for r in repairs if isinstance(r, Trial)]))
+    text = _head(repaired_statement([r for r in repairs if isinstance(r, Trial)]))
+    added = [
+        ast.unparse(part)
+        for r in repairs
+        if isinstance(r, StatementEdit) and r.kind[0] == "missing"
+        for part in r.replaced[r.statement.node]
+        if part is not r.statement.node
+    ]
+    return "; ".join([text, *added])
 
 
 def _head(node: Any) -> str:
