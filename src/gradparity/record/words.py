@@ -57,6 +57,8 @@ def _of_statement(edit: StatementEdit) -> str:
         return f"a statement is missing behind it: `{edit.kind[1]}`"
     if edit.kind[0] == "length":
         return f"the length that belongs here is `{edit.kind[1]}`"
+    if edit.kind[0] in ("named", "name"):
+        return f"`{edit.kind[1]}` where `{edit.kind[2]}` belongs"
     if edit.kind[0] == "too early":
         return f"it changes `{edit.kind[1]}` before line {edit.kind[2]} has read it"
     named: dict[str, str] = {
@@ -65,6 +67,7 @@ def _of_statement(edit: StatementEdit) -> str:
         "repeated": "entries that occur twice are added once: NumPy's += with an array of indices "
         "writes each place once",
         "exchanged": "it stands in the wrong order with the next statement",
+        "no sign": "a sign is too many",
         "left out": "it should not be there",
         "place": "it writes to the wrong place",
         "to": "it adds to the wrong array",

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import combinations
 from types import CodeType
 from typing import Any
 
@@ -81,6 +82,10 @@ def atoms_of(scope: Scope | None, names: Mapping[str, Any], given: Mapping[str, 
     for name in (*local, *kept):
         for index in _indices(scope)[:MOST_INDICES]:
             texts[f"{name}[{index}]"] = None
+    for row in _rows(counters):
+        for name in local:
+            for start in range(names[name].ndim - len(row) + 1):
+                texts.setdefault(f"{name}[{', '.join([*[':'] * start, *row])}]")
     found = []
     for text in texts:
         atom = Atom.of(text)
@@ -130,6 +135,14 @@ def _indices(scope: Scope | None) -> list[str]:
     return [text for text in found if not text.startswith(("'", '"'))]
 
 
+def _rows(counters: list[str]) -> list[tuple[str, ...]]:
+    """Counters that follow each other, the longest first; one that is alone also one off."""
+    if len(counters) == 1:
+        return [(c,) for name in counters for c in (name, f"{name} - 1", f"{name} + 1")]
+    pairs = combinations(range(len(counters) + 1), 2)
+    return sorted((tuple(counters[a:b]) for a, b in pairs), key=len, reverse=True)
+
+
 def _calls(node: ast.AST) -> bool:
     return any(isinstance(n, ast.Call | ast.Lambda) for n in ast.walk(node))
 
@@ -147,14 +160,14 @@ def _counters(scope: Scope | None, names: Mapping[str, Any]) -> list[str]:
 
 
 @lru_cache(maxsize=200)
-def _in_brackets(scope: Scope) -> frozenset[str]:
-    return frozenset(
-        inner.id
-        for node in ast.walk(scope)
-        if isinstance(node, ast.Subscript)
-        for inner in ast.walk(node.slice)
-        if isinstance(inner, ast.Name)
-    )
+def _in_brackets(scope: Scope) -> tuple[str, ...]:
+    """Names in brackets, those that loops count with first, the outer ones before the inner."""
+    nodes = list(ast.walk(scope))
+    targets = [n.target for n in nodes if isinstance(n, ast.For)]
+    counting = [n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)]
+    slices = [n.slice for n in nodes if isinstance(n, ast.Subscript)]
+    inside = [n.id for s in slices for n in ast.walk(s) if isinstance(n, ast.Name)]
+    return tuple(dict.fromkeys([*(n for n in counting if n in inside), *inside]))
 
 
 def _inside(text: str, value: Any, counters: list[str], depth: int) -> Iterator[str]:

@@ -214,8 +214,10 @@ class Prober(Hooks):
 
 
 def _bound(slot: Slot) -> str:
-    """The name that gets a slot's value."""
+    """The name that gets a slot's value, or the place that it is added to."""
     node = slot.statement.node
+    if slot.after is not None and isinstance(node, ast.AugAssign):
+        return ast.unparse(node.target)
     if not isinstance(node, ast.Assign) or len(node.targets) != 1:
         return ""
     target = node.targets[0]
@@ -223,7 +225,7 @@ def _bound(slot: Slot) -> str:
     if isinstance(target, displays) and isinstance(node.value, displays):
         pairs = zip(target.elts, node.value.elts, strict=False)
         target = next((t for t, v in pairs if v is slot.expression), target)
-    return target.id if isinstance(target, ast.Name) else ""
+    return ast.unparse(target) if isinstance(target, ast.Name | ast.Subscript) else ""
 
 
 class Again(Hooks):

@@ -100,7 +100,7 @@ class Scenery:
         depth = depths(parents, bad, helping | (states == FORWARD))
         again = recurrent(record.seen, parents)
         return cls(
-            record, truth, response, seen, counts, states, first, parents, depth, again,
+            record, truth, response, seen, dict(counts), states, first, parents, depth, again,
             response.reached(), np.unique(which[np.isin(states, (EXACT, PARTIAL))]),
             {(s.slot, s.turn): k for k, s in enumerate(record.seen)}, _returned(record),
             _misshapen(record, right), helping,

@@ -3,7 +3,7 @@
 import ast
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 
@@ -24,6 +24,8 @@ from gradparity.record.locate.stages import ANY, FEW, LIKELY, QUITE, Stages, Tur
 from gradparity.record.locate.statements import (
     StatementEdit,
     handed_on,
+    misnamings,
+    renamings,
     rescalings,
     statement_edits,
 )
@@ -35,7 +37,7 @@ from gradparity.record.truth import Truth
 
 MOST_REPAIRS = 12
 SECONDS = 20.0  # for the whole search
-STATEMENT_SECONDS = 3.0
+STATEMENT_SECONDS, NAMING_SECONDS = 3.0, 1.0
 RUN_SECONDS = 1.5  # for running the most promising changes of a stage
 FEWEST, MOST = 16, 160  # changes of a stage that are run
 CHEAP = 2.0  # price of a change that solves at which nothing else is looked at
@@ -51,6 +53,9 @@ SLIP = 2.7  # price of a change that may be one of two
 BESIDE = 1.0  # what a change costs more where no value of the backward pass is
 SURE = 4.5  # price of a repair up to which it is told although it is not all
 HELPS = 1.5  # how much more is known with it
+
+
+Edits = Callable[[Sequence[Statement]], Iterator[StatementEdit]]
 
 
 @dataclass
@@ -222,10 +227,12 @@ class Search:
         single = not now.trials or len(wrong) <= FEW_WRONG
         partly = NEVER if single else BETTER
         yield CHEAP, MUCH, self._rescaled(now, scenery)
+        yield QUITE, NEVER, self._named(now, misnamings, NAMING_SECONDS)
         for kind in ("slips", "missing") if stages.misshapen else ():
             yield QUITE, BETTER, self._local(now, stages.misshapen, scales, kind)
         yield QUITE, partly, self._local(now, stages.zero, scales, "slips")
         yield QUITE if single else ANY, partly, self._unused(now, scenery)
+        yield QUITE, partly, self._tried(now, stages.silent, scales, "small", hasty=True)
         if len(stages.fitting) <= FEW and single:
             alone = NEVER if len(wrong) == 1 else MUCH
             yield QUITE, alone, self._tried(now, stages.nearest, scales, "small", hasty=True)
@@ -234,6 +241,7 @@ class Search:
         yield QUITE, partly, self._tried(now, stages.still, scales, "deep")
         if single:
             yield QUITE, NEVER, self._tried(now, stages.nearest, scales, "deep")
+            yield ANY, NEVER, self._named(now, renamings, NAMING_SECONDS)
             yield ANY, NEVER, self._statements(now, scenery)
             helps = any(len(e.right) > len(now.right) for e in better)
             if not helps and len(stages.acting) <= FEW_ACTING:
@@ -245,6 +253,7 @@ class Search:
             if stage == 2:
                 yield ANY, MUCH, self._left_out(now, scenery)
                 if not single:
+                    yield ANY, MUCH, self._named(now, renamings, NAMING_SECONDS)
                     yield ANY, MUCH, self._statements(now, scenery)
                 if not single and len(stages.acting) <= FEW_ACTING:
                     yield ANY, NEVER, self._couples(now, stages.acting, scales)
@@ -358,10 +367,12 @@ class Search:
             gaining = [t for t in rivals if gains.get(t, 0.0) > 1e-6]
             gaining.sort(key=lambda t: t.price - PER_WORTH * gains[t])
             silent = [t for t in trials if t.slot.place not in scales.scenery.counts]
-            silent.sort(key=lambda t: t.price)
+            known = set(scales.making_known(silent))
+            silent.sort(key=lambda t: (t not in known, t.price))
             chosen = [*gaining[: MOST // 2], *scales.reshaping(trials), *silent]
             if hasty:
-                chosen = [*gaining[:FEWEST], *scales.reshaping(trials)[:FEWEST]]
+                chosen = [*gaining[:FEWEST], *silent, *scales.reshaping(trials)[:FEWEST]]
+            chosen = [*scales.recurring(trials), *chosen]
         budget = int(np.clip(RUN_SECONDS / self.court.pace, FEWEST, MOST))
         for trial in _distinct(chosen)[:budget]:
             if time.process_time() < self.deadline:
@@ -442,6 +453,16 @@ class Search:
             if len(self.court.right_with([*now.trials, edit])) == len(self.right):
                 yield self.court.evaluated([*now.trials, edit])
 
+    def _named(self, now: Explanation, edits: Edits, seconds: float) -> Iterator[Explanation]:
+        """Other names in the functions of the backward pass, where no value shows them."""
+        program = self.runner.code.program
+        scopes = {id(program.slots[n].statement.scope) for n in self.backward}
+        end = time.process_time() + seconds
+        for edit in edits([s for s in program.statements if id(s.scope) in scopes]):
+            if time.process_time() > end:
+                return
+            yield from self._if_more_right(now, edit)
+
     def _statements(self, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:
         """Changes of whole statements that put more gradients right."""
         program = self.runner.code.program
@@ -490,8 +511,13 @@ class Search:
             acting = [n for n in sorted(self.backward) if scenery.acts(slots[n].place)]
             computing = [n for n in acting if n not in scenery.returned]
             acting = computing or acting
-            found = {slots[n].statement: None for n in acting[-3:]}
+            found = {slots[n].statement: None for n in acting[-3:] or self._returning()}
         return list(found)
+
+    def _returning(self) -> list[int]:
+        """Slots of what the functions of the backward pass return, the last one's."""
+        slots = self.runner.code.program.slots
+        return [n for n in sorted(self.backward) if slots[n].kind == "return"][-1:]
 
     def _of_wrong_shape(self, record: Record) -> list[Statement]:
         """The statements that made the gradients whose shape is wrong, behind their names."""

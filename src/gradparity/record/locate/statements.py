@@ -5,16 +5,17 @@ index that drops repeated entries, an integer that is another.
 """
 
 import ast
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice, pairwise, permutations
-from typing import Any, TypeGuard
+from typing import Any
 
 from gradparity.record.frontend.nodes import copied
 from gradparity.record.frontend.source import Program, Statement, is_of_library
 from gradparity.record.locate.edits import write
 from gradparity.record.locate.edits.indices import slices_of
 from gradparity.record.locate.edits.operands import unlike
+from gradparity.record.locate.namings import is_bound, misnamed, other_names
 
 Body = list[ast.stmt]
 MOST_INDICES = 12
@@ -22,6 +23,8 @@ TOO_EARLY = 2.4
 RESCALED = 3.8  # more than any slip that has the same effect
 HANDED_ON = 3.8  # price of a statement that hands on what is used by nobody
 MOST_BOUNDS = 4
+LENGTH, NO_LENGTH = 2.6, 3.0  # prices of another length, and of one where none stands
+NAMES = (ast.Name, ast.Attribute, ast.Subscript, ast.Call)
 LENGTHS = ("shape[0]", "shape[1]", "shape[-1]", "size")
 MOST_NAMES, MOST_PARTS = 6, 24  # places that a value may be handed on to
 
@@ -46,10 +49,7 @@ class StatementEdit:
 def statement_edits(program: Program, statements: Sequence[Statement]) -> Iterator[StatementEdit]:
     """Every small change of some statements that is no change of a value's expression."""
     wanted = {s.node: s for s in statements}
-    for statement in statements:
-        for kind, price, body in _alone(statement, program.trees[statement.file]):
-            new = [_placed(part, statement.node) for part in body]
-            yield StatementEdit(statement, {statement.node: new}, kind, price)
+    yield from _each(statements, lambda s: _alone(s, program.trees[s.file]))
     for tree in program.trees.values():
         for block in _blocks(tree):
             yield from _too_early(block, wanted)
@@ -93,6 +93,24 @@ def _reads(node: ast.stmt, text: str) -> bool:
     return any(isinstance(n.ctx, ast.Load) and ast.unparse(n) == text for n in parts)
 
 
+def misnamings(statements: Sequence[Statement]) -> Iterator[StatementEdit]:
+    """Names bound to what has their name elsewhere, where what they hold is called otherwise."""
+    yield from _each(statements, misnamed)
+
+
+def renamings(statements: Sequence[Statement]) -> Iterator[StatementEdit]:
+    """Other names where none has a real value: what is returned and what is called first."""
+    late = [s for s in statements if isinstance(s.node, ast.Return | ast.Expr)]
+    yield from _each(dict.fromkeys([*reversed(late), *statements]), other_names)
+
+
+def _each(statements: Iterable[Statement], edits: Callable) -> Iterator[StatementEdit]:
+    for statement in statements:
+        for kind, price, body in edits(statement):
+            new = [_placed(part, statement.node) for part in body]
+            yield StatementEdit(statement, {statement.node: new}, kind, price)
+
+
 def handed_on(statement: Statement, still: Collection[Statement]) -> Iterator[StatementEdit]:
     """What a statement has bound put where something stands that is zero all the time."""
     node: Any = statement.node
@@ -110,7 +128,7 @@ def handed_on(statement: Statement, still: Collection[Statement]) -> Iterator[St
                 for index in _other_indices(target.slice, _between(statement)):
                     parts[ast.unparse(ast.Subscript(target.value, index, ast.Store()))] = None
             if other in zero:
-                names |= dict.fromkeys(n.id for n in ast.walk(target) if _is_bound(n))
+                names |= dict.fromkeys(n.id for n in ast.walk(target) if is_bound(n))
     for name in bound:
         alike = sorted(set(names) - set(bound), key=lambda n: unlike(n, name))
         for place in (*alike[:MOST_NAMES], *list(parts)[:MOST_PARTS]):
@@ -209,10 +227,11 @@ def _alone(statement: Statement, file: ast.Module) -> Iterator[tuple[tuple, floa
             if ast.unparse(target) != ast.unparse(node.target):
                 new = ast.AugAssign(target, node.op, node.value)
                 yield ("to", ast.unparse(target)), 2.4, [new]
-    if isinstance(node, ast.Assign) and _is_length(node.value):
+    if isinstance(node, ast.Assign) and isinstance(node.value, NAMES):
+        price = LENGTH if _is_length(node.value) else NO_LENGTH
         for text in lengths:
             if text != ast.unparse(node.value):
-                yield ("length", text), 2.6, [ast.Assign(node.targets, write.expression(text))]
+                yield ("length", text), price, [ast.Assign(node.targets, write.expression(text))]
     if isinstance(node, ast.Assign | ast.AnnAssign | ast.Expr | ast.Return):
         yield from _other_arguments(node)
     if not isinstance(node, ast.Return):
@@ -247,14 +266,10 @@ def _lengths_in(statement: Statement) -> list[str]:
         return []
     measured = [n for n in ast.walk(statement.scope) if isinstance(n, ast.expr) and _is_length(n)]
     names = [a.arg for a in statement.scope.args.args]
-    names += [n.id for n in ast.walk(statement.scope) if _is_bound(n)]
+    names += [n.id for n in ast.walk(statement.scope) if is_bound(n)]
     names += [ast.unparse(part) for n in measured for part in _measured(n)]
     texts = [f"{n}.{end}" for n in dict.fromkeys(names) for end in LENGTHS]
     return [t for t in texts if not t.startswith("self.")][: MOST_INDICES * len(LENGTHS)]
-
-
-def _is_bound(node: ast.AST) -> TypeGuard[ast.Name]:
-    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
 
 
 def _measured(node: ast.expr) -> list[ast.expr]:
@@ -326,17 +341,12 @@ def _other_arguments(node: Any) -> Iterator[tuple[tuple, float, Body]]:
             arguments = list(call.args)
             arguments[a], arguments[b] = arguments[b], arguments[a]
             new = ast.Call(call.func, arguments, call.keywords)
-            yield ("arguments", a, b), 2.2, [_with(node, call, new)]
+            yield ("arguments", a, b), 2.2, [write.in_statement(node, call, new)]
 
 
 def _has_an_order(function: ast.expr) -> bool:
     own_kind = isinstance(function, ast.Name) and function.id == "range"
     return own_kind or not is_of_library(function)
-
-
-def _with(statement: Any, old: ast.AST, new: ast.expr) -> ast.stmt:
-    found: Any = write.edited(statement, (old,), lambda _: new)
-    return found
 
 
 def _renamed(node: ast.expr, name: ast.Name, new: str) -> ast.expr:

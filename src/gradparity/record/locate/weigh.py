@@ -25,6 +25,7 @@ LINEAR = 1e-7
 EVALUATIONS = 30_000  # of changes of one slot, over all its executions
 WEIGHED = 640  # values of one execution that are put into the record, the likeliest ones
 READ = 30  # operations behind the first one that reads a change, so far it is followed
+RECURRING, SLIP = 60, 2.7  # changes of what comes back into itself, up to a price
 RESHAPED = 40  # changes of a value's shape that are run
 
 
@@ -45,7 +46,7 @@ class Scales:
 
     def complete(self, trial: Trial) -> bool:
         """Whether its values are known at every execution."""
-        return len(trial.values) == self.scenery.counts[trial.slot.place]
+        return len(trial.values) == self.scenery.counts.get(trial.slot.place)
 
     def solving(
         self, trials: Sequence[Trial], now: Prober | Again, wanted: Array | None = None
@@ -154,11 +155,23 @@ class Scales:
         chosen: dict[int, list[Trial]] = defaultdict(list)
         for trial in sorted(trials, key=lambda t: t.price - per_worth * gains.get(t, 0.0)):
             place, number = trial.slot.place, trial.slot.number
-            most = min(1200, max(40, EVALUATIONS // max(1, self.scenery.counts[place])))
+            most = min(1200, max(40, EVALUATIONS // max(1, self.scenery.counts.get(place, 1))))
             fits = place not in self.scenery.recurrent and not self.complete(trial)
             if fits and trial.values and len(chosen[number]) < most:
                 chosen[number].append(trial)
         return {n: ts for n, ts in chosen.items() if ts}
+
+    def recurring(self, trials: Sequence[Trial]) -> list[Trial]:
+        """The likeliest changes of values that come back into themselves: not linear, so run."""
+        found = [
+            t
+            for t in trials
+            if t.price <= SLIP
+            and t.slot.place in self.scenery.recurrent
+            and not self.complete(t)
+            and t.values
+        ]
+        return sorted(found, key=lambda t: t.price)[:RECURRING]
 
     def making_known(self, trials: Sequence[Trial]) -> list[Trial]:
         """Changes that make a value known at an execution."""

@@ -50,7 +50,7 @@ class Scene:
         in_place: whether the expression is what an assignment in place makes.
         true: by a shape, `(many, *shape)` all true quantities.
         expression: that is changed.
-        bound: the name that gets its value; "" where that is none.
+        bound: the name that gets its value, the place that it is added to; "" for others.
     """
 
     reader: Reader
@@ -72,6 +72,10 @@ class Scene:
         values = [(a.text, np.asarray(v).tobytes()) for a, v in self.atoms]
         there = {value for text, value in values if text in texts}
         return frozenset(text for text, value in values if text in texts or value in there)
+
+    def reads_target(self, text: str) -> bool:
+        """Whether a name is what the assignment in place adds to."""
+        return self.in_place and text == self.bound
 
     @cached_property
     def applied(self) -> list[tuple[str, Array]]:

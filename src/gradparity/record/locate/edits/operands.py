@@ -21,6 +21,7 @@ from gradparity.record.locate.edits.change import (
 from gradparity.record.locate.expressions import Part
 
 NAMED_SO = 1.6  # price of `x = cache["x"]` where another entry stands
+OWN_TARGET = 1.4  # how much likelier a slip is where a sum adds what it has so far
 APPLIED = 3.6  # a derivative that the subject has a function for
 WIDER, WIDER_WHOLE = 4.2, 3.8  # of what makes a value larger; a whole expression may lack most
 NAMES = (ast.Name, ast.Attribute, ast.Subscript)
@@ -54,6 +55,7 @@ def replaced(part: Part, scene: Scene) -> Changes:
             continue  # what is zero by chance makes much else right by chance
         named = part.parent is None and scene.bound and scene.bound in atom.text
         price = NAMED_SO if named else 2.0 + unlike(text, atom.text)
+        price -= OWN_TARGET * (scene.reads_target(text) and not text.startswith(_base(atom.text)))
         found = False
         for name, one, node, extra in oriented(atom, value, shape):
             found = True
@@ -85,6 +87,11 @@ def unlike(left: str, right: str) -> float:
         return 0.0
     a, b = set(left), set(right)
     return 0.3 + 1.5 * (1 - len(a & b) / max(len(a | b), 1))
+
+
+def _base(text: str) -> str:
+    """The array that an element is of."""
+    return text.split("[")[0]
 
 
 def _letters(text: str) -> str:
@@ -278,7 +285,9 @@ def _local(value: Any, name: str, other: Any) -> Changes:
 
 def _terms(part: Part, value: Any, scene: Scene) -> Changes:
     shape = np.shape(value)
-    for atom, found in scene.atoms:
+    # To add what was there before is another statement, `+=`.
+    atoms = [(a, found) for a, found in scene.atoms if a.text != scene.bound or "[" not in a.text]
+    for atom, found in atoms:
         if np.asarray(found).dtype.kind == "f" and not fits(found, shape):
             yield Change(
                 lambda o=found: value + o, ("plus", atom.text), WIDER,
@@ -287,7 +296,7 @@ def _terms(part: Part, value: Any, scene: Scene) -> Changes:
     yield Change(lambda: 1 - value, ("1 -",), 3.2, write.from_one(ast.Sub()))
     yield Change(lambda: 1 + value, ("1 +",), 3.4, write.from_one(ast.Add()))
     yield Change(lambda: value - 1, ("- 1",), 3.2, write.combined(ast.Sub(), ast.Constant(1)))
-    for atom, found in scene.atoms:
+    for atom, found in atoms:
         for name, other, node, extra in oriented(atom, found, shape):
             if np.asarray(other).dtype.kind == "b":
                 continue

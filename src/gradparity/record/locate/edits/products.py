@@ -136,7 +136,8 @@ def products(root: Part, scene: Scene) -> Iterator[tuple[tuple[Part, ...], Chang
     named = [
         (atom.text, found)
         for atom, found in scene.atoms
-        if _real(found) and (isinstance(atom.node, ast.Name) or atom.text not in scene.zeros)
+        if _real(found)
+        and (isinstance(atom.node, ast.Name) or atom.text not in scene.zeros | {scene.bound})
     ]
     alphabet = Alphabet(named, shape)
     lacking = known - value

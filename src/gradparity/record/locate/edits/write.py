@@ -164,3 +164,10 @@ def edited(whole: ast.expr, targets: Sequence[ast.AST], build: Build) -> ast.exp
         return over(changed, node)
 
     return ast.fix_missing_locations(ast.copy_location(changed(whole), whole))
+
+
+def in_statement(statement: ast.stmt, old: ast.AST, new: ast.expr) -> ast.stmt:
+    """A statement with one of its expressions replaced."""
+    whole: Any = statement
+    found: Any = edited(whole, (old,), lambda _: new)
+    return found

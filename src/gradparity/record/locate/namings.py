@@ -1,0 +1,124 @@
+"""Another name where no value is real: an index, a tree of gradients, an entry of a cache."""
+
+import ast
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeGuard
+
+from gradparity.record.frontend.source import Scope, Statement
+from gradparity.record.locate.edits import write
+from gradparity.record.locate.edits.operands import unlike
+
+MISNAMED = 1.6  # price of `x = cache["x"]` where another entry stands
+OTHER_NAME, NO_SIGN = 2.4, 2.0
+MOST_NAMES, MOST_HOLDERS = 12, 4
+Body = list[ast.stmt]
+Edit = tuple[tuple, float, Body]
+
+
+def misnamed(statement: Statement) -> Iterator[Edit]:
+    """`gamma = cache["gamma"]` for `gamma = cache["mean"]`."""
+    node: Any = statement.node
+    if not isinstance(node, ast.Assign) or len(node.targets) != 1 or statement.scope is None:
+        return
+    holders = _holders(statement.scope)
+    for target, value in _bindings(node.targets[0], node.value):
+        if not isinstance(target, ast.Name) or _entry(value) in (target.id, ""):
+            continue
+        own = ast.unparse(getattr(value, "value", value))
+        ordered = sorted(holders, key=lambda h: ast.unparse(h.value) != own)
+        for holder in ordered[:MOST_HOLDERS]:
+            entry = _of_name(holder, target.id)
+            new = write.in_statement(node, value, entry)
+            yield ("named", ast.unparse(value), ast.unparse(entry)), MISNAMED, [new]
+
+
+def _bindings(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    displays = (ast.Tuple, ast.List)
+    if isinstance(target, displays) and isinstance(value, displays):
+        return list(zip(target.elts, value.elts, strict=False))
+    return [(target, value)]
+
+
+def _entry(value: ast.expr) -> str:
+    """What a name, an attribute or an entry is called; "" for what is computed."""
+    if isinstance(value, ast.Name):
+        return value.id
+    if isinstance(value, ast.Attribute):
+        return value.attr
+    if isinstance(value, ast.Subscript) and isinstance(value.slice, ast.Constant):
+        return str(value.slice.value)
+    return ""
+
+
+def _holders(scope: Scope) -> list[Any]:
+    """One reading of an entry or an attribute for everything that is read so."""
+    found: dict[tuple, ast.expr] = {}
+    for node in ast.walk(scope):
+        if isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Load):
+            key = (type(node), ast.unparse(node.value))
+            if isinstance(node, ast.Attribute) or _keyed(node):
+                found.setdefault(key, node)
+    return [h for (_, text), h in found.items() if text not in ("np", "numpy")]
+
+
+def _keyed(node: ast.Subscript) -> bool:
+    return isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str)
+
+
+def _of_name(holder: Any, name: str) -> ast.expr:
+    if isinstance(holder, ast.Attribute):
+        return ast.Attribute(holder.value, name, ast.Load())
+    return ast.Subscript(holder.value, ast.Constant(name), ast.Load())
+
+
+def other_names(statement: Statement) -> Iterator[Edit]:
+    """Other names in what is returned, in a call that returns nothing, and in brackets."""
+    node = statement.node
+    if statement.scope is None:
+        return
+    names = _bound_in(statement.scope)
+    for part in _hidden_parts(node):
+        if isinstance(part, ast.UnaryOp):
+            new = write.in_statement(node, part, part.operand)
+            yield ("no sign", ast.unparse(part.operand)), NO_SIGN, [new]
+        elif isinstance(part, ast.Name):
+            text = part.id
+            for name in sorted(names, key=lambda n: unlike(n, text))[:MOST_NAMES]:
+                if name != text:
+                    new = write.in_statement(node, part, ast.Name(name, ast.Load()))
+                    yield ("name", text, name), OTHER_NAME + 0.3 * unlike(name, text), [new]
+
+
+def _hidden_parts(node: ast.stmt) -> list[ast.expr]:
+    """What is looked at by running alone, each once."""
+    found: list[ast.expr] = []
+    if isinstance(node, ast.Return) and node.value is not None:
+        found += _elements(node.value)
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        found += [a for a in node.value.args if isinstance(a, ast.Name | ast.UnaryOp)]
+    for part in ast.walk(node):
+        if isinstance(part, ast.Subscript):
+            found += [n for n in ast.walk(part.slice) if isinstance(n, ast.Name)]
+    return list(dict.fromkeys(found))
+
+
+def _elements(value: ast.expr) -> Sequence[ast.expr]:
+    if isinstance(value, ast.Tuple | ast.List):
+        return value.elts
+    if isinstance(value, ast.Dict):
+        return value.values
+    if isinstance(value, ast.Call):
+        return [*value.args, *(k.value for k in value.keywords)]
+    return [value]
+
+
+def _bound_in(scope: Scope) -> list[str]:
+    """A function's arguments and what its text binds."""
+    names = [a.arg for a in (*scope.args.posonlyargs, *scope.args.args, *scope.args.kwonlyargs)]
+    names += [n.id for n in ast.walk(scope) if is_bound(n)]
+    return list(dict.fromkeys(names))
+
+
+def is_bound(node: ast.AST) -> TypeGuard[ast.Name]:
+    """Whether it is a name that gets a value here."""
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
