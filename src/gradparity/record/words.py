@@ -55,6 +55,8 @@ def _missing_product(rest: list, old: str) -> str:
 def _of_statement(edit: StatementEdit) -> str:
     if edit.kind[0] == "missing":
         return f"a statement is missing behind it: `{edit.kind[1]}`"
+    if edit.kind[0] == "missing before":
+        return f"a statement is missing before it: `{edit.kind[1]}`"
     if edit.kind[0] == "length":
         return f"the length that belongs here is `{edit.kind[1]}`"
     if edit.kind[0] in ("named", "name"):

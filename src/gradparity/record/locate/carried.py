@@ -5,13 +5,13 @@ end of the first execution that are true quantities of its shape are what may ha
 """
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import FrameType
 
 import numpy as np
 
 from gradparity.record.frontend.code import Code
-from gradparity.record.frontend.source import Program, Slot
+from gradparity.record.frontend.source import Program, Scope, Slot, Statement
 from gradparity.record.locate.atoms import atoms_of, is_value
 from gradparity.record.locate.edits.products import Alphabet, Named, matrix_wanted
 from gradparity.record.locate.missing import Behind, real_values
@@ -20,7 +20,8 @@ from gradparity.record.locate.recognise import Table
 from gradparity.record.locate.repairs import Version
 from gradparity.record.locate.statements import StatementEdit
 
-PRICE = 4.0
+PRICE, JOINED = 4.0, 3.0
+MOST_TEXTS = 24
 
 
 class Carrier(Behind):
@@ -73,6 +74,58 @@ def _carrying(slot: Slot, name: str, text: str) -> StatementEdit:
     new = ast.fix_missing_locations(ast.copy_location(ast.parse(f"{name} = {text}").body[0], node))
     kind = ("missing", f"{name} = {text}")
     return StatementEdit(slot.statement, {node: [node, new]}, kind, PRICE)
+
+
+def joined(program: Program, slots: frozenset[int]) -> Iterator[StatementEdit]:
+    """`dh = dh + dout[t]` before the first that reads what a loop carries."""
+    statements = {s.node: s for s in program.statements}
+    backward = {program.slots[n].statement.node for n in slots}
+    for tree in program.trees.values():
+        for loop in ast.walk(tree):
+            if not isinstance(loop, ast.For) or not backward.intersection(loop.body):
+                continue
+            scope = statements[next(p for p in loop.body if p in backward)].scope
+            texts = _of_this_turn(loop, scope) if scope is not None else []
+            for name, reader in _carried_on(loop, statements):
+                for text in texts:
+                    if not text.startswith(f"{name}["):
+                        yield _joined(statements[reader], name, text)
+
+
+def _of_this_turn(loop: ast.For, scope: Scope) -> list[str]:
+    """Entries of the function's arrays at the loop's counters."""
+    counters = [n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)]
+    found: dict[str, None] = {}
+    for counter in counters:
+        for argument in scope.args.args:
+            found |= dict.fromkeys([f"{argument.arg}[{counter}]", f"{argument.arg}[:, {counter}]"])
+    for node in ast.walk(scope):
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+            inside = {n.id for n in ast.walk(node.slice) if isinstance(n, ast.Name)}
+            if inside.intersection(counters):
+                found[ast.unparse(node)] = None
+    return list(found)[:MOST_TEXTS]
+
+
+def _carried_on(loop: ast.For, known: Collection[ast.stmt]) -> list[tuple[str, ast.stmt]]:
+    """Names that a loop reads before it binds them again, with the first statement that does."""
+    found: dict[str, ast.stmt] = {}
+    bound: set[str] = set()
+    for part in loop.body:
+        names = [n for n in ast.walk(part) if isinstance(n, ast.Name)]
+        for name in names:
+            early = isinstance(name.ctx, ast.Load) and name.id not in bound
+            if early and part in known:
+                found.setdefault(name.id, part)
+        bound |= {n.id for n in names if isinstance(n.ctx, ast.Store)}
+    return [(name, part) for name, part in found.items() if name in bound]
+
+
+def _joined(statement: Statement, name: str, text: str) -> StatementEdit:
+    node = statement.node
+    new = ast.copy_location(ast.parse(f"{name} = {name} + {text}").body[0], node)
+    kind = ("missing before", f"{name} = {name} + {text}")
+    return StatementEdit(statement, {node: [ast.fix_missing_locations(new), node]}, kind, JOINED)
 
 
 def loops_of(program: Program, slots: frozenset[int]) -> dict[int, frozenset[str]]:

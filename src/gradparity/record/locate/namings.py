@@ -76,30 +76,50 @@ def other_names(statement: Statement) -> Iterator[Edit]:
     node = statement.node
     if statement.scope is None:
         return
-    names = _bound_in(statement.scope)
-    for part in _hidden_parts(node):
+    names, indices = _bound_in(statement.scope), _counting(statement.scope)
+    inside = _in_brackets(node)
+    for part in (*_handed(node), *inside):
         if isinstance(part, ast.UnaryOp):
             new = write.in_statement(node, part, part.operand)
             yield ("no sign", ast.unparse(part.operand)), NO_SIGN, [new]
         elif isinstance(part, ast.Name):
             text = part.id
-            for name in sorted(names, key=lambda n: unlike(n, text))[:MOST_NAMES]:
-                if name != text:
+            others = indices if part in inside else names
+            for name in sorted(others, key=lambda n: unlike(n, text))[:MOST_NAMES]:
+                if name not in (text, _called_on(node)):
                     new = write.in_statement(node, part, ast.Name(name, ast.Load()))
                     yield ("name", text, name), OTHER_NAME + 0.3 * unlike(name, text), [new]
 
 
-def _hidden_parts(node: ast.stmt) -> list[ast.expr]:
-    """What is looked at by running alone, each once."""
-    found: list[ast.expr] = []
+def _handed(node: ast.stmt) -> list[ast.expr]:
+    """What is returned, and handed to a call that returns nothing."""
     if isinstance(node, ast.Return) and node.value is not None:
-        found += _elements(node.value)
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-        found += [a for a in node.value.args if isinstance(a, ast.Name | ast.UnaryOp)]
-    for part in ast.walk(node):
-        if isinstance(part, ast.Subscript):
-            found += [n for n in ast.walk(part.slice) if isinstance(n, ast.Name)]
-    return list(dict.fromkeys(found))
+        return list(_elements(node.value))
+    if isinstance(node, ast.Expr) and _is_call(node.value):
+        return [a for a in node.value.args if isinstance(a, ast.Name | ast.UnaryOp)]
+    return []
+
+
+def _called_on(node: ast.stmt) -> str:
+    """The name whose method is called: a list that is put into itself has no end."""
+    function = node.value.func if isinstance(node, ast.Expr) and _is_call(node.value) else None
+    return ast.unparse(function.value) if isinstance(function, ast.Attribute) else ""
+
+
+def _is_call(node: ast.expr) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call)
+
+
+def _in_brackets(node: ast.AST) -> list[ast.Name]:
+    slices = [n.slice for n in ast.walk(node) if isinstance(n, ast.Subscript)]
+    return list(dict.fromkeys(n for s in slices for n in ast.walk(s) if isinstance(n, ast.Name)))
+
+
+def _counting(scope: Scope) -> list[str]:
+    """Names that loops count with, and those in brackets."""
+    targets = [n.target for n in ast.walk(scope) if isinstance(n, ast.For)]
+    names = [n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)]
+    return list(dict.fromkeys([*names, *(n.id for n in _in_brackets(scope))]))
 
 
 def _elements(value: ast.expr) -> Sequence[ast.expr]:

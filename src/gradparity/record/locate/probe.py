@@ -140,24 +140,27 @@ class Prober(Hooks):
         return self.evaluated(number, frame)
 
     def _try(self, slot: Slot, turn: int, frame: FrameType) -> None:
-        local = local_names(slot, frame)
-        names = {**frame.f_globals, **local}
-        reader = Reader(names, self.pure)
-        expression = slot.expression
-        if slot.after is not None:
-            expression = self.program.slots[slot.after].expression
-        root = reader.read(expression)
+        root, scene = self._read(slot, frame)
         if not number_like(root.value):
             return
         base = np.asarray(root.value, dtype=np.float64)
         self.now[slot.number, turn] = base
-        scene = self._scene(slot, frame, names, local, reader)
         try:
             for parts, change in tried(self.kind, root, scene):
                 key = (*(id(p.node) for p in parts), *change.key)
                 self._note(slot, root, parts, change, key, turn, base)
         except Exception:  # a stranger's objects may raise anything when they are looked at
             self.failures += 1
+
+    def _read(self, slot: Slot, frame: FrameType) -> tuple[Part, Scene]:
+        """A slot's expression with the values of its parts, and what is at hand there."""
+        local = local_names(slot, frame)
+        names = {**frame.f_globals, **local}
+        reader = Reader(names, self.pure)
+        expression = slot.expression
+        if slot.after is not None:
+            expression = self.program.slots[slot.after].expression
+        return reader.read(expression), self._scene(slot, frame, names, local, reader)
 
     def _note(
         self, slot: Slot, root: Part, parts: tuple[Part, ...], change: Change, key: tuple,

@@ -11,7 +11,7 @@ import numpy as np
 
 from gradparity.record.frontend.source import Slot, Statement
 from gradparity.record.graph import Array
-from gradparity.record.locate.carried import Carrier, loops_of
+from gradparity.record.locate.carried import Carrier, joined, loops_of
 from gradparity.record.locate.court import Court
 from gradparity.record.locate.missing import Gatherer, additions, last_slots
 from gradparity.record.locate.probe import Again, Prober, Trial
@@ -20,6 +20,7 @@ from gradparity.record.locate.recognise import Table
 from gradparity.record.locate.repairs import PER_WORTH, Explanation, Repair
 from gradparity.record.locate.response import respond
 from gradparity.record.locate.scenery import Scenery
+from gradparity.record.locate.solve import MOST_TURNS, Solver, aims_of
 from gradparity.record.locate.stages import ANY, FEW, LIKELY, QUITE, Stages, Turns
 from gradparity.record.locate.statements import (
     StatementEdit,
@@ -49,6 +50,7 @@ MOST_SUSPECTS = 12
 RIVAL = 3.0  # how much dearer a change may be that is held against one that helps
 MOST_KNOWN = 6  # changes of a slot that make it known that are run
 COUPLES_SECONDS = 5.0
+SOLVING_SECONDS, MOST_SOLVED = 1.5, 24
 SLIP = 2.7  # price of a change that may be one of two
 BESIDE = 1.0  # what a change costs more where no value of the backward pass is
 SURE = 4.5  # price of a repair up to which it is told although it is not all
@@ -227,21 +229,25 @@ class Search:
         single = not now.trials or len(wrong) <= FEW_WRONG
         partly = NEVER if single else BETTER
         yield CHEAP, MUCH, self._rescaled(now, scenery)
-        yield QUITE, NEVER, self._named(now, misnamings, NAMING_SECONDS)
+        yield QUITE, NEVER, self._named(now, misnamings, early=True)
         for kind in ("slips", "missing") if stages.misshapen else ():
             yield QUITE, BETTER, self._local(now, stages.misshapen, scales, kind)
         yield QUITE, partly, self._local(now, stages.zero, scales, "slips")
         yield QUITE if single else ANY, partly, self._unused(now, scenery)
         yield QUITE, partly, self._tried(now, stages.silent, scales, "small", hasty=True)
-        if len(stages.fitting) <= FEW and single:
-            alone = NEVER if len(wrong) == 1 else MUCH
-            yield QUITE, alone, self._tried(now, stages.nearest, scales, "small", hasty=True)
+        few = len(stages.fitting) <= FEW
+        if few and single:
+            yield QUITE, NEVER, self._tried(now, stages.nearest, scales, "small", hasty=True)
+        if single:
+            alone = NEVER if len(wrong) == 1 or not few else MUCH
+            yield QUITE, NEVER, self._joined(now)
+            yield QUITE, alone, self._solved(now, stages.acting, scenery)
         for kind in ("missing", "twice"):
             yield QUITE, partly, self._local(now, stages.unknown, scales, kind)
         yield QUITE, partly, self._tried(now, stages.still, scales, "deep")
         if single:
             yield QUITE, NEVER, self._tried(now, stages.nearest, scales, "deep")
-            yield ANY, NEVER, self._named(now, renamings, NAMING_SECONDS)
+            yield ANY, NEVER, self._named(now, renamings)
             yield ANY, NEVER, self._statements(now, scenery)
             helps = any(len(e.right) > len(now.right) for e in better)
             if not helps and len(stages.acting) <= FEW_ACTING:
@@ -253,7 +259,7 @@ class Search:
             if stage == 2:
                 yield ANY, MUCH, self._left_out(now, scenery)
                 if not single:
-                    yield ANY, MUCH, self._named(now, renamings, NAMING_SECONDS)
+                    yield ANY, MUCH, self._named(now, renamings)
                     yield ANY, MUCH, self._statements(now, scenery)
                 if not single and len(stages.acting) <= FEW_ACTING:
                     yield ANY, NEVER, self._couples(now, stages.acting, scales)
@@ -307,6 +313,21 @@ class Search:
             if any(self.court.equal(v, right) for v in (*t.values.values(), *t.reshaped.values()))
         ]
         return sorted(found, key=lambda t: t.price)[:2]
+
+    def _solved(self, now: Explanation, turns: Turns, scenery: Scenery) -> Iterator[Explanation]:
+        """Products in operands' places that do what the gradients lack."""
+        wrong = sorted(frozenset(self.right) - now.right)
+        slots = self.runner.code.program.slots
+        counts = {n: scenery.counts[slots[n].place] for n in turns}
+        every = {n: frozenset(range(c)) for n, c in counts.items() if c <= MOST_TURNS}
+        code, version = self.runner.code, self.court.version(now.trials)
+        solver = Solver(
+            code.program, code.files, every, self.pure, version.patches, version.codes,
+            min(self.deadline, time.process_time() + SOLVING_SECONDS), "", self.table,
+        ).asked(scenery, aims_of(scenery, wrong))  # fmt: skip
+        self.runner.plain(solver)
+        for trial in solver.found()[:MOST_SOLVED]:
+            yield self.court.evaluated([*now.trials, trial])
 
     def _couples(self, now: Explanation, turns: Turns, scales: Scales) -> Iterator[Explanation]:
         """Two slips that put all right together, of which none does anything alone."""
@@ -425,6 +446,11 @@ class Search:
         for edit in carrier.found[:MOST]:
             yield from self._if_more_right(now, edit)
 
+    def _joined(self, now: Explanation) -> Iterator[Explanation]:
+        """Sums left out at the beginning of a loop."""
+        for edit in islice(joined(self.runner.code.program, self.backward), MOST):
+            yield from self._if_more_right(now, edit)
+
     def _rescaled(self, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:
         """A size by which an array was to be divided, where all gradients lack the same factor."""
         graph = scenery.record.graph
@@ -435,33 +461,33 @@ class Search:
         ]
         if not factors or now.right or np.ptp(factors) > 1e-6 * abs(factors[0]):
             return
-        program = self.runner.code.program
-        passed = [s.slot for s in scenery.record.seen if s.slot in self.backward]
-        seen = [program.slots[n].statement for n in passed]
-        begins: dict[int, int] = {}
-        for statement in seen:
-            line = begins.get(id(statement.scope), statement.line)
-            begins[id(statement.scope)] = min(line, statement.line)
-        clips = {program.slots[n].statement for n in self.runner.base}
-        behind = [
-            s
-            for scope, line in begins.items()
-            for s in program.statements
-            if id(s.scope) == scope and s.line >= line and s not in clips
-        ]
+        clips = {self.runner.code.program.slots[n].statement for n in self.runner.base}
+        behind = [s for s in self._late() if s not in clips]
         for edit in islice(rescalings(behind, factors[0]), MOST):
             if len(self.court.right_with([*now.trials, edit])) == len(self.right):
                 yield self.court.evaluated([*now.trials, edit])
 
-    def _named(self, now: Explanation, edits: Edits, seconds: float) -> Iterator[Explanation]:
+    def _named(self, now: Explanation, edits: Edits, early: bool = False) -> Iterator[Explanation]:
         """Other names in the functions of the backward pass, where no value shows them."""
-        program = self.runner.code.program
-        scopes = {id(program.slots[n].statement.scope) for n in self.backward}
-        end = time.process_time() + seconds
-        for edit in edits([s for s in program.statements if id(s.scope) in scopes]):
+        statements: Sequence[Statement] = self._late()
+        if early:
+            scopes = {id(s.scope) for s in statements}
+            statements = [s for s in self.runner.code.program.statements if id(s.scope) in scopes]
+        end = time.process_time() + NAMING_SECONDS
+        for edit in edits(statements):
             if time.process_time() > end:
                 return
             yield from self._if_more_right(now, edit)
+
+    def _late(self) -> list[Statement]:
+        """In each function those behind the first one of the backward pass."""
+        program = self.runner.code.program
+        first: dict[int, int] = {}
+        for n in self.backward:
+            statement = program.slots[n].statement
+            line = first.get(id(statement.scope), statement.line)
+            first[id(statement.scope)] = min(line, statement.line)
+        return [s for s in program.statements if s.line >= first.get(id(s.scope), s.line + 1)]
 
     def _statements(self, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:
         """Changes of whole statements that put more gradients right."""

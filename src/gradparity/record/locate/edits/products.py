@@ -28,6 +28,7 @@ Named = tuple[str, Any]
 FORMS: tuple[tuple[str, Callable, float], ...] = (
     ("{a}", lambda a: a, 0.3),
     ("(1 - {a})", lambda a: 1 - a, 0.6),
+    ("(1 + {a})", lambda a: 1 + a, 0.8),
     ("{a} * (1 - {a})", lambda a: a * (1 - a), 0.8),
     ("(1 - {a} ** 2)", lambda a: 1 - a * a, 0.8),
     ("({a} > 0)", lambda a: np.greater(a, 0) * 1.0, 0.8),
