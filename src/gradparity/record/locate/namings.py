@@ -1,7 +1,7 @@
 """Another name where no value is real: an index, a tree of gradients, an entry of a cache."""
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, TypeGuard
 
 from gradparity.record.frontend.source import Scope, Statement
@@ -10,7 +10,7 @@ from gradparity.record.locate.edits.operands import unlike
 
 MISNAMED = 1.6  # price of `x = cache["x"]` where another entry stands
 OTHER_NAME, NO_SIGN = 2.4, 2.0
-MOST_NAMES, MOST_HOLDERS = 12, 4
+MOST_NAMES, MOST_RETURNED, MOST_HOLDERS = 12, 40, 4
 Body = list[ast.stmt]
 Edit = tuple[tuple, float, Body]
 
@@ -21,8 +21,8 @@ def misnamed(statement: Statement) -> Iterator[Edit]:
     if not isinstance(node, ast.Assign) or len(node.targets) != 1 or statement.scope is None:
         return
     holders = _holders(statement.scope)
-    for target, value in _bindings(node.targets[0], node.value):
-        if not isinstance(target, ast.Name) or _entry(value) in (target.id, ""):
+    for target, value in bindings(node.targets[0], node.value):
+        if not isinstance(target, ast.Name) or entry_of(value) in (target.id, ""):
             continue
         own = ast.unparse(getattr(value, "value", value))
         ordered = sorted(holders, key=lambda h: ast.unparse(h.value) != own)
@@ -32,14 +32,15 @@ def misnamed(statement: Statement) -> Iterator[Edit]:
             yield ("named", ast.unparse(value), ast.unparse(entry)), MISNAMED, [new]
 
 
-def _bindings(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+def bindings(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """What an assignment binds to what, as far as its text says."""
     displays = (ast.Tuple, ast.List)
     if isinstance(target, displays) and isinstance(value, displays):
         return list(zip(target.elts, value.elts, strict=False))
     return [(target, value)]
 
 
-def _entry(value: ast.expr) -> str:
+def entry_of(value: ast.expr) -> str:
     """What a name, an attribute or an entry is called; "" for what is computed."""
     if isinstance(value, ast.Name):
         return value.id
@@ -79,13 +80,14 @@ def other_names(statement: Statement) -> Iterator[Edit]:
     names, indices = _bound_in(statement.scope), _counting(statement.scope)
     inside = _in_brackets(node)
     for part in (*_handed(node), *inside):
+        text = ast.unparse(part)
         if isinstance(part, ast.UnaryOp):
             new = write.in_statement(node, part, part.operand)
-            yield ("no sign", ast.unparse(part.operand)), NO_SIGN, [new]
-        elif isinstance(part, ast.Name):
-            text = part.id
+            yield ("no sign", text), NO_SIGN, [new]
+        elif isinstance(part, ast.Name) or isinstance(node, ast.Expr):
             others = indices if part in inside else names
-            for name in sorted(others, key=lambda n: unlike(n, text))[:MOST_NAMES]:
+            most = MOST_RETURNED if isinstance(node, ast.Return) else MOST_NAMES
+            for name in sorted(others, key=lambda n: unlike(n, text))[:most]:
                 if name not in (text, _called_on(node)):
                     new = write.in_statement(node, part, ast.Name(name, ast.Load()))
                     yield ("name", text, name), OTHER_NAME + 0.3 * unlike(name, text), [new]
@@ -94,9 +96,9 @@ def other_names(statement: Statement) -> Iterator[Edit]:
 def _handed(node: ast.stmt) -> list[ast.expr]:
     """What is returned, and handed to a call that returns nothing."""
     if isinstance(node, ast.Return) and node.value is not None:
-        return list(_elements(node.value))
+        return list(_parts(node.value))
     if isinstance(node, ast.Expr) and _is_call(node.value):
-        return [a for a in node.value.args if isinstance(a, ast.Name | ast.UnaryOp)]
+        return [a for a in node.value.args if not isinstance(a, ast.Constant | ast.Starred)]
     return []
 
 
@@ -122,14 +124,19 @@ def _counting(scope: Scope) -> list[str]:
     return list(dict.fromkeys([*names, *(n.id for n in _in_brackets(scope))]))
 
 
-def _elements(value: ast.expr) -> Sequence[ast.expr]:
+def _parts(value: ast.expr) -> Iterator[ast.expr]:
+    """What a displayed value is made of, down to what is no display and no call."""
+    inner: list[ast.expr] = []
     if isinstance(value, ast.Tuple | ast.List):
-        return value.elts
-    if isinstance(value, ast.Dict):
-        return value.values
-    if isinstance(value, ast.Call):
-        return [*value.args, *(k.value for k in value.keywords)]
-    return [value]
+        inner = value.elts
+    elif isinstance(value, ast.Dict):
+        inner = value.values
+    elif isinstance(value, ast.Call):
+        inner = [*value.args, *(k.value for k in value.keywords)]
+    for part in inner:
+        yield from _parts(part)
+    if not inner:
+        yield value
 
 
 def _bound_in(scope: Scope) -> list[str]:

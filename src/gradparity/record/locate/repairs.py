@@ -15,6 +15,7 @@ Repair = Trial | StatementEdit
 PER_WORTH = 5.0  # nats that one more known statement is worth
 LEAF_WORTH = 2.0  # statements that one more right gradient is worth
 COMPLETE = 1e6
+OWN = 0.5  # what it counts that a repaired value is known: a local derivative never is
 MOVES = 0.5  # what a change costs more at a statement that only hands a value on
 
 
@@ -57,7 +58,7 @@ class Explanation:
     def total(self) -> float:
         """The smaller, the better; what puts all right is told apart by its price above all."""
         if self.complete:
-            return self.price - self.score - self.own - COMPLETE
+            return self.price - self.score - OWN * self.own - COMPLETE
         return self.price - PER_WORTH * (self.score + LEAF_WORTH * len(self.right)) - self.own
 
 

@@ -13,6 +13,7 @@ from gradparity.record.frontend.source import Slot, Statement
 from gradparity.record.graph import Array
 from gradparity.record.locate.carried import Carrier, joined, loops_of
 from gradparity.record.locate.court import Court
+from gradparity.record.locate.definitions import at_definition
 from gradparity.record.locate.missing import Gatherer, additions, last_slots
 from gradparity.record.locate.probe import Again, Prober, Trial
 from gradparity.record.locate.purity import Purity
@@ -46,6 +47,7 @@ FEW_ACTING = 30
 FEW_WRONG = 2  # gradients that are still wrong, up to which one mistake is taken for their cause
 FITTING = 1.0  # how much more it may cost where exactly the wrong gradients depend on it
 BETTER, MUCH, NEVER = 0.5, 2.0, 1e9  # by how much a repair has to improve, and to end the search
+MORE_RIGHT = 2.1  # the same, where it also has to put a gradient right
 MOST_SUSPECTS = 12
 RIVAL = 3.0  # how much dearer a change may be that is held against one that helps
 MOST_KNOWN = 6  # changes of a slot that make it known that are run
@@ -112,7 +114,7 @@ class Search:
             now = following
             if not now.complete:
                 record, truth = self.recorded_with(now.trials)
-        return self._pruned(now)
+        return self._defined(self._pruned(now))
 
     def rescaled(self, found: Explanation) -> Explanation:
         """With the division by a size that all gradients lack, if one puts them right."""
@@ -153,6 +155,17 @@ class Search:
                 fewer = self.court.evaluated([t for t in found.trials if t is not trial])
                 if fewer.right >= found.right and fewer.total <= found.total + BETTER:
                     found = fewer
+        return found
+
+    def _defined(self, found: Explanation) -> Explanation:
+        """With what was put in for a name where that is bound, if it was bound to another one."""
+        for trial in found.trials:
+            program = self.runner.code.program
+            edit = at_definition(program, trial) if isinstance(trial, Trial) else None
+            if edit is not None:
+                moved = self.court.evaluated([edit if t is trial else t for t in found.trials])
+                if moved.right >= found.right:
+                    found = moved
         return found
 
     def _step(self, now: Explanation, scenery: Scenery) -> Explanation | None:
@@ -205,7 +218,8 @@ class Search:
         if enough < ANY and _spoils(best, scenery):
             return False
         if not best.complete:
-            return best.total < now.total - gain and len(best.right) >= len(now.right)
+            rights = len(best.right) - len(now.right) - (gain == MORE_RIGHT)
+            return best.total < now.total - gain and rights >= 0
         repair = best.trials[-1]
         wrong = frozenset(self.right) - now.right
         fits = isinstance(repair, Trial) and not scenery.misfit(repair.slot.place, wrong)
@@ -239,15 +253,16 @@ class Search:
         if few and single:
             yield QUITE, NEVER, self._tried(now, stages.nearest, scales, "small", hasty=True)
         if single:
-            alone = NEVER if len(wrong) == 1 or not few else MUCH
+            alone = NEVER if len(wrong) == 1 or not few else MORE_RIGHT
             yield QUITE, NEVER, self._joined(now)
-            yield QUITE, alone, self._solved(now, stages.acting, scenery)
+            wide = [n for n in stages.first if n in stages.fitting or not few]
+            yield QUITE, alone, self._solved(now, {**stages.acting, **dict.fromkeys(wide)}, scenery)
         for kind in ("missing", "twice"):
             yield QUITE, partly, self._local(now, stages.unknown, scales, kind)
         yield QUITE, partly, self._tried(now, stages.still, scales, "deep")
         if single:
             yield QUITE, NEVER, self._tried(now, stages.nearest, scales, "deep")
-            yield ANY, NEVER, self._named(now, renamings)
+            yield QUITE, NEVER, self._named(now, renamings)
             yield ANY, NEVER, self._statements(now, scenery)
             helps = any(len(e.right) > len(now.right) for e in better)
             if not helps and len(stages.acting) <= FEW_ACTING:
@@ -314,11 +329,13 @@ class Search:
         ]
         return sorted(found, key=lambda t: t.price)[:2]
 
-    def _solved(self, now: Explanation, turns: Turns, scenery: Scenery) -> Iterator[Explanation]:
+    def _solved(
+        self, now: Explanation, among: Collection[int], scenery: Scenery
+    ) -> Iterator[Explanation]:
         """Products in operands' places that do what the gradients lack."""
         wrong = sorted(frozenset(self.right) - now.right)
         slots = self.runner.code.program.slots
-        counts = {n: scenery.counts[slots[n].place] for n in turns}
+        counts = {n: scenery.counts[slots[n].place] for n in among}
         every = {n: frozenset(range(c)) for n, c in counts.items() if c <= MOST_TURNS}
         code, version = self.runner.code, self.court.version(now.trials)
         solver = Solver(

@@ -23,6 +23,7 @@ TOO_EARLY = 2.4
 RESCALED = 3.8  # more than any slip that has the same effect
 HANDED_ON = 3.8  # price of a statement that hands on what is used by nobody
 MOST_BOUNDS = 4
+IN_PLACE = 2.4  # price of `-=` for `=`
 LENGTH, NO_LENGTH = 2.6, 3.0  # prices of another length, and of one where none stands
 NAMES = (ast.Name, ast.Attribute, ast.Subscript, ast.Call)
 LENGTHS = ("shape[0]", "shape[1]", "shape[-1]", "size")
@@ -217,6 +218,9 @@ def _alone(statement: Statement, file: ast.Module) -> Iterator[tuple[tuple, floa
         target: Any = node.targets[0]
         if not isinstance(target, ast.Tuple | ast.List):
             yield ("added",), 2.0, [ast.AugAssign(target, ast.Add(), node.value)]
+            for op in (ast.Sub, ast.Mult, ast.Div):
+                new = ast.AugAssign(target, op(), node.value)
+                yield ("operator", op.__name__), IN_PLACE, [new]
             if isinstance(target, ast.Subscript):
                 yield ("repeated",), 2.4, [_added_at(target, node.value)]
         yield from _exchanged_elements(node)

@@ -14,7 +14,7 @@ from gradparity.record.locate.edits import write
 from gradparity.record.locate.edits.calls import calls
 from gradparity.record.locate.edits.change import Change, Changes, Scene
 from gradparity.record.locate.edits.indices import indices
-from gradparity.record.locate.edits.operands import dropped, inserted, replaced
+from gradparity.record.locate.edits.operands import dropped, inserted, replaced, whole
 from gradparity.record.locate.edits.operators import constants, operators, transposed
 from gradparity.record.locate.edits.products import products
 from gradparity.record.locate.expressions import Part
@@ -22,7 +22,7 @@ from gradparity.record.locate.expressions import Part
 EVERYWHERE = 0.8  # what it costs that a slip was made several times
 Kind = Callable[[Part, Scene], Changes]
 NAMED = (ast.Name, ast.Attribute, ast.Subscript, ast.Call)
-SLIPS = (replaced, dropped, operators, constants, indices, calls, transposed)
+SLIPS = (replaced, whole, dropped, operators, constants, indices, calls, transposed)
 DEAREST = 2.6  # a slip that is tried together with another one
 MOST_TWICE = 40
 TWICE = 0.5  # what it costs that there are two

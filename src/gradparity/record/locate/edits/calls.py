@@ -11,6 +11,7 @@ from gradparity.record.locate.edits import write
 from gradparity.record.locate.edits.change import Change, Changes, Scene
 from gradparity.record.locate.expressions import Part
 
+CONDITION = 3.0  # price of another one
 WITH_AXIS = frozenset(
     "sum mean max min prod var std cumsum argmax softmax logsumexp repeat flip roll concatenate "
     "stack split expand_dims squeeze take norm cumprod diff".split()
@@ -51,6 +52,22 @@ def calls(part: Part, scene: Scene) -> Changes:
     yield from _reshapes(given)
     yield from _reversals(given)
     yield from _of_activated(given)
+    yield from _conditions(given, scene)
+
+
+def _conditions(given: "Given", scene: Scene) -> Changes:
+    """Another condition where one of two values is chosen."""
+    if given.name != "where" or len(given.values) != 3:
+        return
+    rest = given.values[1:]
+    for atom, value in scene.atoms:
+        kind = np.asarray(value).dtype.kind
+        text, condition = (atom.text, value) if kind == "b" else (f"{atom.text} > 0", value > 0)
+        if np.ndim(condition):
+            yield Change(
+                lambda c=condition: given.function(c, *rest), ("condition", text), CONDITION,
+                write.with_argument(0, write.expression(text)),
+            )  # fmt: skip
 
 
 ACTIVATED: tuple[tuple[str, Callable], ...] = (

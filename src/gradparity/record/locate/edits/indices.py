@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from gradparity.record.locate.edits import write
 from gradparity.record.locate.edits.change import Change, Changes, Scene
 from gradparity.record.locate.expressions import OpaqueError, Part
 
-MOST_SLICES = 24
+MOST_SLICES, MOST_RENAMED = 24, 8
 
 
 def indices(part: Part, scene: Scene) -> Changes:
@@ -75,6 +76,9 @@ def _other_slices(index: ast.Slice, scene: Scene) -> Iterator[tuple[ast.expr, fl
     for other in (*scene.slices, ast.Slice(None, None, None)):
         if ast.dump(other) != ast.dump(index):
             yield other, 2.3
+            if other.upper is not None:
+                for renamed in islice(_renamed(other.upper, scene), MOST_RENAMED):
+                    yield _with_bound(other, "upper", renamed), 2.8
     for name in ("lower", "upper"):
         bound = getattr(index, name)
         if bound is None:

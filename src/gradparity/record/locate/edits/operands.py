@@ -22,6 +22,7 @@ from gradparity.record.locate.expressions import Part
 
 NAMED_SO = 1.6  # price of `x = cache["x"]` where another entry stands
 OWN_TARGET = 1.4  # how much likelier a slip is where a sum adds what it has so far
+WHOLE = 3.5  # price of a name where something was computed
 APPLIED = 3.6  # a derivative that the subject has a function for
 WIDER, WIDER_WHOLE = 4.2, 3.8  # of what makes a value larger; a whole expression may lack most
 NAMES = (ast.Name, ast.Attribute, ast.Subscript)
@@ -69,9 +70,22 @@ def replaced(part: Part, scene: Scene) -> Changes:
                 turned = ast.Attribute(atom.node, "T", write.LOAD)
                 key = ("replace", f"{atom.text}.T")
                 yield Change(lambda v=value: v.T, key, price + 1.0, write.just(turned))
+    price = 3.0 - OWN_TARGET * scene.reads_target(text)
     for name, size in {**scene.sizes, "0": 0.0, "1": 1.0}.items():
         if name != text and name != "2":
-            yield Change(lambda s=size: s, ("size", name), 3.0, write.just(write.expression(name)))
+            yield Change(
+                lambda s=size: s, ("size", name), price, write.just(write.expression(name))
+            )
+
+
+def whole(part: Part, scene: Scene) -> Changes:
+    """A name in the place of all that was computed."""
+    if part.parent is not None or not isinstance(part.node, ast.BinOp | ast.Call):
+        return
+    shape = np.shape(part.value)
+    for atom, value in scene.atoms:
+        if isinstance(atom.node, ast.Name) and np.shape(value) == shape and shape:
+            yield Change(lambda v=value: v, ("instead", atom.text), WHOLE, write.just(atom.node))
 
 
 def _is_called(part: Part) -> bool:
