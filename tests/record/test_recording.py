@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pytest
 
 from gradparity.record.frontend.session import RecordError
-from gradparity.record.locate import search
+from gradparity.record.locate import case
 from record.small_subjects import blamed, judged, line_with, planted
 
 
@@ -1606,7 +1606,7 @@ def test_the_wrong_line_is_named(name, mistake, tmp_path, request, monkeypatch):
     right, wrong, *piece = mistake
     text = planted(SUBJECTS[name].text, right, wrong)
     if request.node.callspec.id in UNNAMED:  # the verdict alone: no need to look for long
-        monkeypatch.setattr(search, "SECONDS", 0.5)
+        monkeypatch.setattr(case, "SECONDS", 0.5)
     found = judged(text, tmp_path)
     assert found.verdict == "wrong"
     if request.node.callspec.id in UNNAMED:

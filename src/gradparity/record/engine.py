@@ -12,9 +12,11 @@ from gradparity.record.frontend.session import RecordError
 from gradparity.record.frontend.source import Program, Slot, Statement
 from gradparity.record.graph import Array
 from gradparity.record.hidden import hidden_by
+from gradparity.record.locate.case import Case
 from gradparity.record.locate.recognise import EXACT, PARTIAL, Table, fingerprints
 from gradparity.record.locate.repairs import Explanation
 from gradparity.record.locate.search import Search
+from gradparity.record.locate.suspects import suspects
 from gradparity.record.lstm import Equations
 from gradparity.record.meaning import Meaning, meanings
 from gradparity.record.rules import Rules
@@ -195,15 +197,15 @@ def _locate(
         found.explanation = explanation
     else:
         kept = search.certain(explanation.trials)
-        found.explanation = search.court.evaluated(kept) if kept else None
-        found.suspects = search.suspects(kept)
+        found.explanation = search.case.court.evaluated(kept) if kept else None
+        found.suspects = suspects(search.case, kept)
         found.notes.append(
             "the backward pass is held to the forward pass as it is written: where these lines are "
             "as you meant them, look there"
         )
     if found.explanation:
         repairs = found.explanation.trials
-        after, _ = search.recorded_with(repairs)
+        after, _ = search.case.recorded_with(repairs)
         found.meanings = meanings(
             repairs, seek.record, after, seek.truth, seek.table, runner, seek.both
         )
@@ -218,7 +220,7 @@ def _confirmed(runner: Runner, search: Search, explanation: Explanation, rules: 
     other = runner.reseeded(OTHER_SEED)
     record = other.recorded()
     truth = Truth.of(record.graph, record.seeds, rules)
-    version = search.court.version(explanation.trials)
+    version = search.case.court.version(explanation.trials)
     hooks = other.hooks(version.patches, version.codes)
     plain = other.plain(hooks)
     right = {p: truth.adjoints[record.parameters[p]] for p in other.sources.found}
@@ -257,10 +259,10 @@ class Seeker:
         factor = self.factor if factor is None else factor
         table = self.table if factor == 1.0 else Table(self.truth, self.named, factor)
         right = {p: factor * v for p, v in self.found.true.items()}
-        return Search(
+        return Search(Case(
             self.runner, self.truth, self.record, right, self.rules, table, self.backward,
             self.minted, self.both, self.moves, self.loss,
-        )  # fmt: skip
+        ))  # fmt: skip
 
 
 def backward_slots(runner: Runner, record: Record, truth: Truth) -> set[int]:

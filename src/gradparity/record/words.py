@@ -77,6 +77,7 @@ def _of_statement(edit: StatementEdit) -> str:
         "target": "what is unpacked goes to the wrong names",
         "arguments": "two arguments stand in each other's place",
         "value": "two values stand in each other's place",
+        "range": "its range ends elsewhere",
         "operator": "the operator is the wrong one",
     }
     return named[str(edit.kind[0])]

@@ -25,9 +25,14 @@ def at_definition(program: Program, trial: Trial) -> StatementEdit | None:
     if sum(isinstance(n.ctx, ast.Load) for n in uses) != len(trial.targets):
         return None
     value, statement = _bound_before(program, trial.statement, name)
-    if statement is None or value is None or entry_of(value) in ("", name):
+    if statement is None or value is None:
         return None
-    new = trial.change.build(trial.targets[0])
+    if isinstance(value, ast.BinOp) and trial.targets[0] is trial.root:
+        new = trial.change.build(value)  # what lacks a part is made there, and handed on here
+    elif entry_of(value) in ("", name):
+        return None
+    else:
+        new = trial.change.build(trial.targets[0])
     edited = write.in_statement(statement.node, value, new)
     kind = ("named", ast.unparse(value), ast.unparse(new))
     return StatementEdit(statement, {statement.node: [edited]}, kind, trial.price)

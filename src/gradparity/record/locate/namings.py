@@ -84,7 +84,7 @@ def other_names(statement: Statement) -> Iterator[Edit]:
         if isinstance(part, ast.UnaryOp):
             new = write.in_statement(node, part, part.operand)
             yield ("no sign", text), NO_SIGN, [new]
-        elif isinstance(part, ast.Name) or isinstance(node, ast.Expr):
+        elif isinstance(part, ast.Name) or isinstance(node, ast.Expr | ast.Return):
             others = indices if part in inside else names
             most = MOST_RETURNED if isinstance(node, ast.Return) else MOST_NAMES
             for name in sorted(others, key=lambda n: unlike(n, text))[:most]:

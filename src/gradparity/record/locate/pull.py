@@ -58,8 +58,8 @@ def _through(above: Part, below: Part, along: Array) -> Array | None:
         return -along if isinstance(node.op, ast.USub) else None
     if isinstance(node, ast.Attribute) and node.attr in ("T", "mT"):
         return _moved(above, below, along)
-    if isinstance(node, ast.Attribute):  # a method, called above it
-        return along
+    if isinstance(node, ast.Attribute):
+        return along if callable(above.value) else None  # a method, called above it
     if isinstance(node, ast.Call):
         return _called(node, above, below, along)
     if isinstance(node, ast.Subscript) and below.position == 0:

@@ -82,7 +82,7 @@ class Table:
             node = graph.nodes[number]
             places = np.arange(node.start, node.stop).reshape(node.shape)
             add("adjoint", places, truth.adjoints[places])
-            for part in _gates(node.shape, lengths):
+            for part in (*_gates(node.shape, lengths), *_rows(node.shape)):
                 add("sum", places[part], truth.adjoints[places[part]])
         for leaf in graph.leaves:
             places = np.arange(leaf.start, leaf.start + int(np.prod(leaf.shape))).reshape(
@@ -238,6 +238,15 @@ def _gates(shape: tuple[int, ...], lengths: set[int]) -> Iterator[tuple[slice, .
                 yield (*(slice(None),) * (len(shape) - 1), slice(k * part, (k + 1) * part))
 
 
+def _rows(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+    """Each of a few rows: what is computed at once is often differentiated one by one.
+
+    Entries and their order alone tell quantities, so that `x[k]` and `x[k:k+1]` are the same.
+    """
+    if len(shape) > 1 and 1 < shape[0] <= MOST_ROWS:
+        yield from ((slice(k, k + 1),) for k in range(shape[0]))
+
+
 def _says_nothing(prints: Array) -> Array:
     """Which are all zero, or several times the same number."""
     size, total, square = prints[:, 0], prints[:, 1], prints[:, 2]
@@ -256,5 +265,6 @@ def distributions(prints: Array) -> Array:
 
 
 _RANK = {"adjoint": EXACT, "contribution": EXACT, "sum": PARTIAL, "forward": FORWARD}
+MOST_ROWS = 8
 GATES = (2, 3, 4)  # parts that one array is cut into
 SPREAD = 1e6  # keeps numbers apart from arrays

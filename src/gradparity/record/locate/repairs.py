@@ -52,7 +52,7 @@ class Explanation:
     @property
     def price(self) -> float:
         """Of all repairs together; what only hands a value on is the less likely culprit."""
-        return sum(t.price + (MOVES if _only_moves(t) else 0.0) for t in self.trials)
+        return sum(t.price + (MOVES if only_moves(t) else 0.0) for t in self.trials)
 
     @property
     def total(self) -> float:
@@ -62,7 +62,8 @@ class Explanation:
         return self.price - PER_WORTH * (self.score + LEAF_WORTH * len(self.right)) - self.own
 
 
-def _only_moves(repair: Repair) -> bool:
+def only_moves(repair: Repair) -> bool:
+    """Whether it changes what only hands a value on."""
     names = (ast.Name, ast.Attribute, ast.Subscript)
     return isinstance(repair, Trial) and isinstance(repair.root, names)
 

@@ -9,7 +9,7 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, permutations
 from types import FrameType
 from typing import Any
 
@@ -27,14 +27,15 @@ from gradparity.record.locate.pull import pulled
 from gradparity.record.locate.scenery import Scenery
 
 CLOSE = 1e-6
-MOST_FIRST, MOST_LAST = 60, 420  # values of which products are made
+MOST_FIRST, MOST_LAST = 60, 640  # values of which products are made
 MOST_MULTIPLIED = 16
 MOST_SUMMED = 8  # arrays of one shape whose products are summed
 MOST_TURNS, MOST_ENTRIES = 40, 4000
-MOST_SIZES = 6
+MOST_SIZES, MOST_AIMS = 6, 4
 MOST_FOUND = 12  # products for each way of putting one in
+FOR_NAME, PARTLY = 0.6, 1.0  # what it costs more in a name's place, and for one gradient alone
 ALONE, PRODUCT, TIMES = 3.6, 4.2, 4.6  # prices of one value, of two, and of two more factors
-NAMES = (ast.Name, ast.Attribute, ast.Subscript)
+Named = tuple[str, float, Array]
 
 
 @dataclass
@@ -78,7 +79,7 @@ def aims_of(scenery: Scenery, wrong: Sequence[Any]) -> list[Aim]:
     owners = response.owners[: response.judged]
     groups: list[list[bool]] = [[True] * len(owners)]
     if len(wrong) > 1:
-        groups += [[owner == path for owner in owners] for path in wrong]
+        groups += [[owner == path for owner in owners] for path in wrong[:MOST_AIMS]]
     found = []
     for group in groups:
         weights = rng.normal(size=(2, len(owners))) * np.array(group)
@@ -116,29 +117,17 @@ class Solver(Prober):
         rows = weights @ along[: self.scenery.response.judged]
         rows = rows.reshape(len(rows), *np.shape(root.value))
         parts = [root, *root.parts[1].all()] if scene.in_place else list(root.all())
+        factors: dict[tuple[int, ...], Factors] = {}
         for position, part in enumerate(parts):
-            if _is_operand(part):
-                self._add((slot.number, position), part, root, slot, scene, rows)
-
-    def _add(
-        self, key: tuple[int, int], part: Part, root: Part, slot: Slot, scene: Scene, rows: Array
-    ) -> None:
-        with np.errstate(all="ignore"):
-            along = pulled(part, rows)
-        if along is None or not np.isfinite(along).all() or along[0].size > MOST_ENTRIES:
-            return
-        first, last = factors_of(scene, root, along.shape[1:])
-        if not first or not last:
-            return
-        flat = along.reshape(len(along), -1)
-        own = np.broadcast_to(part.value, along.shape[1:]).reshape(-1)
-        left, right = _matrix(first, along.shape[1:]), _matrix(last, along.shape[1:])
-        instead = np.array([(left * row) @ right.T for row in flat])
-        times = np.array([(left * (row * own)) @ right.T for row in flat])
-        self._sum(key, Sums(
-            part, root, slot, ([f[:2] for f in first], [f[:2] for f in last]), scene.sizes,
-            instead, times, flat @ own,
-        ))  # fmt: skip
+            along = _pulled_to(part, rows)
+            if along is None:
+                continue
+            shape = along.shape[1:]
+            if shape not in factors:
+                factors[shape] = Factors(*factors_of(scene, root, shape), shape)
+            if len(factors[shape].right):
+                made = _sums(part, root, slot, scene, along, factors[shape])
+                self._sum((slot.number, position), made)
 
     def _sum(self, key: tuple[int, int], new: Sums) -> None:
         old = self.sums.get(key)
@@ -159,19 +148,20 @@ class Solver(Prober):
             acting = sum(p == sums.slot.place for p, _ in self.scenery.response.along)
             if key not in self.lost and sums.turns == acting:
                 for number, aim in enumerate(self.aims):
-                    trials += self._matching(sums, aim, slice(2 * number, 2 * number + 2))
+                    rows = slice(2 * number, 2 * number + 2)
+                    trials += self._matching(sums, aim, rows, PARTLY if number else 0.0)
         return sorted(trials, key=lambda t: t.price)
 
-    def _matching(self, sums: Sums, aim: Aim, rows: slice) -> Iterator[Trial]:
+    def _matching(self, sums: Sums, aim: Aim, rows: slice, extra: float) -> Iterator[Trial]:
         if (np.abs(aim.lacking) <= 1e-12).all():
             return
         now = sums.now[rows]
         ways = (
-            ("instead", sums.instead[rows], aim.lacking + now, 0.0),
+            ("instead", sums.instead[rows], aim.lacking + now, _of_name(sums.part)),
             ("Add", sums.instead[rows], aim.lacking, 0.0),
             ("Mult", sums.times[rows], aim.lacking + now, TIMES - PRODUCT),
         )
-        for way, made, aims, extra in ways:
+        for way, made, aims, more in ways:
             found = []
             for times, price, form in _multiples(sums.sizes):
                 close = np.abs(made * times - aims[:, None, None])
@@ -179,10 +169,56 @@ class Solver(Prober):
                 for a, b in np.argwhere(fine)[: 4 * MOST_FOUND]:
                     (one, p), (two, q) = sums.texts[0][a], sums.texts[1][b]
                     base = ALONE if one == "1" else PRODUCT
-                    found.append((base + p + q + price + extra, form.format(_text(one, two))))
+                    found.append(
+                        (base + p + q + price + more + extra, form.format(_text(one, two)))
+                    )
             found.sort(key=lambda f: (f[0], len(f[1])))
             for price, text in found[:MOST_FOUND]:
                 yield _trial(sums, way, text, price)
+
+
+def _pulled_to(part: Part, rows: Array) -> Array | None:
+    """What the gradients are sensitive to in an operand's place; None where it is none."""
+    if not _is_operand(part):
+        return None
+    with np.errstate(all="ignore"):
+        along = pulled(part, rows)
+    if along is None or not np.isfinite(along).all() or along[0].size > MOST_ENTRIES:
+        return None
+    return along
+
+
+def _sums(
+    part: Part, root: Part, slot: Slot, scene: Scene, along: Array, factors: "Factors"
+) -> Sums:
+    """Those of one execution."""
+    left, right = factors.left, factors.right.T
+    flat = along.reshape(len(along), -1)
+    own = np.broadcast_to(part.value, factors.shape).reshape(-1)
+    instead = np.array([(left * row) @ right for row in flat])
+    times = np.array([(left * (row * own)) @ right for row in flat])
+    return Sums(part, root, slot, factors.texts, scene.sizes, instead, times, flat @ own)
+
+
+class Factors:
+    """Values of which products are made, as the rows of two matrices.
+
+    Args:
+        first, last: texts, prices and values.
+        shape: that they have together.
+    """
+
+    def __init__(
+        self, first: Sequence[Named], last: Sequence[Named], shape: tuple[int, ...]
+    ) -> None:
+        self.shape = shape
+        self.left, self.right = (_matrix(factors, shape) for factors in (first, last))
+        self.texts = [f[:2] for f in first], [f[:2] for f in last]
+
+
+def _of_name(part: Part) -> float:
+    """What a product in a name's place costs more: the name holds what was to be computed."""
+    return FOR_NAME if isinstance(part.node, ast.Name) else 0.0
 
 
 def _is_operand(part: Part) -> bool:
@@ -192,9 +228,7 @@ def _is_operand(part: Part) -> bool:
     return is_value(value) or (isinstance(value, int) and not isinstance(value, bool))
 
 
-def factors_of(
-    scene: Scene, root: Part, shape: tuple[int, ...]
-) -> tuple[list[tuple[str, float, Array]], list[tuple[str, float, Array]]]:
+def factors_of(scene: Scene, root: Part, shape: tuple[int, ...]) -> tuple[list[Named], list[Named]]:
     """What products are made of: values that fit a shape, functions and sums of them."""
     named: dict[str, Any] = {a.text: v for a, v in scene.atoms if np.asarray(v).dtype.kind == "f"}
     own = {ast.unparse(p.node): p.value for p in root.all() if is_value(p.value) and p is not root}
@@ -207,13 +241,11 @@ def factors_of(
     for text, price, value in plain[:MOST_FIRST]:
         with np.errstate(all="ignore"):
             last += [(f.format(a=text), price + p, run(value)) for f, run, p in FORMS[1:]]
-    last += [*_summed(named, shape), *_multiplied(named, shape)]
+    last += [*_summed(named, shape), *_multiplied(named, shape), *_differences(named, shape)]
     return first, [f for f in last if np.isfinite(f[2]).all()][:MOST_LAST]
 
 
-def _oriented(
-    named: Mapping[str, Any], shape: tuple[int, ...]
-) -> Iterator[tuple[str, float, Array]]:
+def _oriented(named: Mapping[str, Any], shape: tuple[int, ...]) -> Iterator[Named]:
     for text, value in named.items():
         if 0 < np.ndim(value) < len(shape) and not fits(value, shape):
             for end, index in (("[:, None]", (slice(None), None)), ("[..., None]", (..., None))):
@@ -222,7 +254,7 @@ def _oriented(
                     break
 
 
-def _summed(named: Mapping[str, Any], shape: tuple[int, ...]) -> Iterator[tuple[str, float, Array]]:
+def _summed(named: Mapping[str, Any], shape: tuple[int, ...]) -> Iterator[Named]:
     """Sums of values and of products of two, along an axis that is kept."""
     alike: dict[tuple[int, ...], list[tuple[str, Array]]] = defaultdict(list)
     for text, value in named.items():
@@ -239,9 +271,13 @@ def _summed(named: Mapping[str, Any], shape: tuple[int, ...]) -> Iterator[tuple[
                         yield f"np.sum({inner}, axis={axis}, keepdims=True)", price, total
 
 
-def _multiplied(
-    named: Mapping[str, Any], shape: tuple[int, ...]
-) -> Iterator[tuple[str, float, Array]]:
+def _differences(named: Mapping[str, Any], shape: tuple[int, ...]) -> Iterator[Named]:
+    whole = [(t, v) for t, v in named.items() if np.shape(v) == shape and shape]
+    for (one, a), (two, b) in permutations(whole[: 2 * MOST_SUMMED], 2):
+        yield f"({one} - {two})", 0.6, a - b
+
+
+def _multiplied(named: Mapping[str, Any], shape: tuple[int, ...]) -> Iterator[Named]:
     """Products of matrices, and of a matrix and a vector."""
     real = [(t, v) for t, v in named.items() if np.ndim(v) > 0]
     for _, _, text, run, _ in islice(matrix_products(real[:MOST_MULTIPLIED], shape), MOST_LAST):
@@ -257,7 +293,7 @@ def _multiplied(
                 yield f"({text}.T @ {other})", 0.6, matrix.T @ vector
 
 
-def _matrix(factors: Sequence[tuple[str, float, Array]], shape: tuple[int, ...]) -> Array:
+def _matrix(factors: Sequence[Named], shape: tuple[int, ...]) -> Array:
     rows = [np.broadcast_to(value, shape).reshape(-1) for _, _, value in factors]
     return np.array(rows, dtype=np.float64)
 

@@ -148,7 +148,8 @@ def _between(statement: Statement) -> list[ast.expr]:
             if bound is not None:
                 bounds[ast.unparse(bound)] = bound
     pairs = list(permutations(list(bounds.values())[:MOST_BOUNDS], 2))
-    return [*(ast.Slice(a, b, None) for a, b in pairs), *written]
+    halves = [s for b in bounds.values() for s in (ast.Slice(None, b), ast.Slice(b, None))]
+    return [*(ast.Slice(a, b, None) for a, b in pairs), *halves[: 2 * MOST_BOUNDS], *written]
 
 
 def rescalings(statements: Sequence[Statement], factor: float) -> Iterator[StatementEdit]:
@@ -346,11 +347,18 @@ def _other_arguments(node: Any) -> Iterator[tuple[tuple, float, Body]]:
             arguments[a], arguments[b] = arguments[b], arguments[a]
             new = ast.Call(call.func, arguments, call.keywords)
             yield ("arguments", a, b), 2.2, [write.in_statement(node, call, new)]
+        for argument in call.args if _is_range(call.func) else []:
+            for number in (-1, 0, 1):
+                edited = write.in_statement(node, argument, write.number(number))
+                yield ("range", number), 2.6, [edited]
 
 
 def _has_an_order(function: ast.expr) -> bool:
-    own_kind = isinstance(function, ast.Name) and function.id == "range"
-    return own_kind or not is_of_library(function)
+    return _is_range(function) or not is_of_library(function)
+
+
+def _is_range(function: ast.expr) -> bool:
+    return isinstance(function, ast.Name) and function.id == "range"
 
 
 def _renamed(node: ast.expr, name: ast.Name, new: str) -> ast.expr:

@@ -22,6 +22,7 @@ from gradparity.record.locate.expressions import Part
 
 NAMED_SO = 1.6  # price of `x = cache["x"]` where another entry stands
 OWN_TARGET = 1.4  # how much likelier a slip is where a sum adds what it has so far
+NEGATED = 2.3  # a minus that is missing; one too many costs less
 WHOLE = 3.5  # price of a name where something was computed
 APPLIED = 3.6  # a derivative that the subject has a function for
 WIDER, WIDER_WHOLE = 4.2, 3.8  # of what makes a value larger; a whole expression may lack most
@@ -196,7 +197,7 @@ def _in_sum(part: Part) -> bool:
 
 
 def _signs_and_sizes(value: Any, scene: Scene) -> Changes:
-    yield Change(lambda: -value, ("negate",), 2.0, write.negated)
+    yield Change(lambda: -value, ("negate",), NEGATED, write.negated)
     for name, size in scene.sizes.items():
         node = write.expression(name)
         extra = 0.0 if isinstance(node, ast.Name | ast.Constant) else 0.8

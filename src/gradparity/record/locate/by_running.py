@@ -1,0 +1,131 @@
+"""Changes that no value shows: statements left out, moved or replaced, judged by running alone."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+
+from gradparity.record.frontend.source import Statement
+from gradparity.record.locate.carried import Carrier, joined, loops_of
+from gradparity.record.locate.case import Case
+from gradparity.record.locate.missing import Gatherer, additions, last_slots
+from gradparity.record.locate.repairs import Explanation
+from gradparity.record.locate.scenery import Scenery
+from gradparity.record.locate.statements import (
+    StatementEdit,
+    handed_on,
+    rescalings,
+    statement_edits,
+)
+
+STATEMENT_SECONDS, NAMING_SECONDS = 3.0, 1.0
+MOST = 160  # changes of a kind that are run
+BESIDE = 1.0  # what a change costs more where no value of the backward pass is
+Edits = Callable[[Sequence[Statement]], Iterator[StatementEdit]]
+
+
+def unused(case: Case, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:
+    """Statements that hand on what is computed, true, and used by nobody."""
+    slots = case.runner.code.program.slots
+    taken = {t.statement.number for t in now.trials}
+    dead = [
+        slots[n].statement
+        for n in sorted(case.backward)
+        if slots[n].kind in ("value", "element")
+        and slots[n].place in scenery.counts
+        and not scenery.acts(slots[n].place)
+        and scenery.known(slots[n].place, 0)
+        and slots[n].statement.number not in taken
+    ]
+    still = {slots[n].statement for n in scenery.still}
+    for statement in dict.fromkeys(dead):
+        for edit in islice(handed_on(statement, still), MOST):
+            yield case.court.evaluated([*now.trials, edit])
+
+
+def left_out(case: Case, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:
+    """Statements that add what gradients lack."""
+    code, version, graph = (
+        case.runner.code,
+        case.court.version(now.trials),
+        scenery.record.graph,
+    )
+    lacking = [
+        truly - graph.values(scenery.record.gradients[p])
+        for p, truly in case.right.items()
+        if p not in now.right and scenery.record.gradients[p].shape == truly.shape
+    ]
+    slots = last_slots(code.program, case.backward)
+    shapes = {lack.shape for lack in lacking}
+    gathered = Gatherer(code.program, code.files, version.patches, version.codes, slots, shapes)
+    case.runner.plain(gathered)
+    for edit in islice(additions(gathered, lacking), MOST):
+        yield from case.if_more_right(now, edit)
+    loops = loops_of(code.program, case.backward)
+    carrier = Carrier.of(code, version, loops, case.table)
+    case.runner.plain(carrier)
+    for edit in carrier.found[:MOST]:
+        yield from case.if_more_right(now, edit)
+
+
+def left_out_of_loops(case: Case, now: Explanation) -> Iterator[Explanation]:
+    """Sums left out at the beginning of a loop."""
+    for edit in islice(joined(case.runner.code.program, case.backward), MOST):
+        yield from case.if_more_right(now, edit)
+
+
+def rescaled_arrays(case: Case, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:
+    """A size by which an array was to be divided, where all gradients lack the same factor."""
+    graph = scenery.record.graph
+    factors = [
+        float((graph.values(scenery.record.gradients[p]) * truly).sum() / (truly**2).sum())
+        for p, truly in case.right.items()
+        if scenery.record.gradients[p].shape == truly.shape and truly.any()
+    ]
+    if not factors or now.right or np.ptp(factors) > 1e-6 * abs(factors[0]):
+        return
+    clips = {case.runner.code.program.slots[n].statement for n in case.runner.base}
+    behind = [s for s in case.late() if s not in clips]
+    for edit in islice(rescalings(behind, factors[0]), MOST):
+        if len(case.court.right_with([*now.trials, edit])) == len(case.right):
+            yield case.court.evaluated([*now.trials, edit])
+
+
+def named(case: Case, now: Explanation, edits: Edits, early: bool = False) -> Iterator[Explanation]:
+    """Other names in the functions of the backward pass, where no value shows them."""
+    statements: Sequence[Statement] = case.late()
+    if early:
+        scopes = {id(s.scope) for s in statements}
+        statements = [s for s in case.runner.code.program.statements if id(s.scope) in scopes]
+    end = time.process_time() + NAMING_SECONDS
+    for edit in edits(statements):
+        if time.process_time() > end:
+            return
+        yield from case.if_more_right(now, edit)
+
+
+def whole_statements(case: Case, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:
+    """Changes of whole statements that put more gradients right."""
+    program = case.runner.code.program
+    wrong = frozenset(case.right) - now.right
+    misfits: dict[Statement, int] = {}
+    for n in case.backward:
+        slot = program.slots[n]
+        if slot.kind != "after":
+            known = misfits.get(slot.statement, len(case.right))
+            misfits[slot.statement] = min(known, scenery.misfit(slot.place, wrong))
+    ordered = sorted(misfits, key=lambda s: misfits[s])
+    scopes = {id(s.scope) for s in ordered}
+    inside = [s for s in program.statements if s.scope is not None]
+    ordered += [*(s for s in inside if id(s.scope) in scopes), *inside]
+    taken = {t.statement.number for t in now.trials}
+    single = min(misfits.values(), default=1) == 0
+    end = time.process_time() + (STATEMENT_SECONDS if single else STATEMENT_SECONDS / 3)
+    wanted = [s for s in dict.fromkeys(ordered) if s.number not in taken]
+    for edit in statement_edits(program, wanted):
+        if time.process_time() > end:
+            return
+        if edit.statement not in misfits:
+            edit.price += BESIDE
+        yield from case.if_more_right(now, edit)

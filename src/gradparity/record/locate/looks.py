@@ -1,0 +1,144 @@
+"""In which order a step of the search looks for one more repair, and what ends it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from gradparity.record.locate.by_running import (
+    left_out,
+    left_out_of_loops,
+    named,
+    rescaled_arrays,
+    unused,
+    whole_statements,
+)
+from gradparity.record.locate.by_value import Simpler, couples, local, solved, tried
+from gradparity.record.locate.case import Case
+from gradparity.record.locate.probe import Trial
+from gradparity.record.locate.repairs import Explanation
+from gradparity.record.locate.scenery import Scenery
+from gradparity.record.locate.stages import ANY, FEW, QUITE, Stages
+from gradparity.record.locate.statements import misnamings, renamings
+from gradparity.record.locate.weigh import Scales
+
+CHEAP = 2.0  # price of a change that solves at which nothing else is looked at
+BETTER, MUCH, NEVER = 0.5, 2.0, 1e9  # by how much a repair has to improve, and to end a step
+FEW_ACTING = 30
+FEW_WRONG = 2  # gradients that are still wrong, up to which one mistake is taken for their cause
+
+
+@dataclass
+class Look:
+    """One way to look for a repair, and what ends the step behind it.
+
+    Attributes:
+        enough: the price up to which a repair that makes all right is taken.
+        gain: by how much one that does not has to improve.
+        found: explanations with one repair more, as they are asked for.
+        rights: how many gradients more the latter has to put right.
+    """
+
+    enough: float
+    gain: float
+    found: Iterator[Explanation]
+    rights: int = 0
+
+
+class Looks:
+    """All ways to look, the likelier repairs first.
+
+    Args:
+        case: the subject.
+        now: what explains it so far.
+        scenery: of it with these repairs.
+        better: what has been found in this step, filled meanwhile.
+    """
+
+    def __init__(
+        self, case: Case, now: Explanation, scenery: Scenery, better: Sequence[Explanation]
+    ) -> None:
+        self.case, self.now, self.scenery, self.better = case, now, scenery, better
+        self.scales = Scales(scenery, case.table, case.rules, case.court.scale)
+        changed = {t.slot.number for t in now.trials if isinstance(t, Trial)}
+        free = [n for n in case.backward if n not in changed | set(case.runner.base)]
+        self.wrong = frozenset(case.right) - now.right
+        slots = case.runner.code.program.slots
+        self.stages = Stages.of(scenery, slots, free, case.moves, self.wrong)
+        # One more mistake is likelier than several, unless several gradients go on being wrong.
+        self.single = not now.trials or len(self.wrong) <= FEW_WRONG
+        self.partly = NEVER if self.single else BETTER
+        self.few = len(self.stages.fitting) <= FEW
+        self.simpler: Simpler = {}
+
+    def all(self) -> Iterator[Look]:
+        """Every way."""
+        yield from self._first()
+        if self.single:
+            yield from self._alone()
+        yield from self._unknown()
+        if self.single:
+            yield from self._at_length()
+        yield from self._everywhere()
+
+    def _first(self) -> Iterator[Look]:
+        """What costs little to look at."""
+        case, now, stages = self.case, self.now, self.stages
+        yield Look(CHEAP, MUCH, rescaled_arrays(case, now, self.scenery))
+        yield Look(QUITE, NEVER, named(case, now, misnamings, early=True))
+        for kind in ("slips", "missing") if stages.misshapen else ():
+            yield Look(QUITE, BETTER, self._local(stages.misshapen, kind))
+        yield Look(QUITE, self.partly, self._local(stages.zero, "slips"))
+        enough = QUITE if self.single else ANY
+        yield Look(enough, self.partly, unused(case, now, self.scenery))
+        yield Look(QUITE, self.partly, self._tried(stages.silent, "small", hasty=True))
+
+    def _alone(self) -> Iterator[Look]:
+        """What may be the one mistake: where exactly the wrong gradients depend on it."""
+        stages = self.stages
+        if self.few:
+            yield Look(QUITE, NEVER, self._tried(stages.nearest, "small", hasty=True))
+        yield Look(QUITE, NEVER, left_out_of_loops(self.case, self.now))
+        wide = [n for n in stages.first if n in stages.fitting or not self.few]
+        among = [*stages.acting, *wide]
+        gain = NEVER if len(self.wrong) == 1 or not self.few else MUCH
+        yield Look(QUITE, gain, solved(self.case, self.now, among, self.scenery), rights=1)
+
+    def _unknown(self) -> Iterator[Look]:
+        """The first values that are no true quantities, and the first that are zero."""
+        for kind in ("missing", "twice"):
+            yield Look(QUITE, self.partly, self._local(self.stages.unknown, kind))
+        yield Look(QUITE, self.partly, self._tried(self.stages.still, "deep"))
+
+    def _at_length(self) -> Iterator[Look]:
+        """What takes longer; behind it what helps is taken."""
+        case, now = self.case, self.now
+        yield Look(QUITE, NEVER, self._tried(self.stages.nearest, "deep"))
+        yield Look(QUITE, NEVER, named(case, now, renamings))
+        yield Look(ANY, NEVER, whole_statements(case, now, self.scenery))
+        helps = any(len(e.right) > len(now.right) for e in self.better)
+        if not helps:
+            yield from self._couples()
+        yield Look(ANY, NEVER if len(self.wrong) == 1 else BETTER, iter(()))
+
+    def _everywhere(self) -> Iterator[Look]:
+        """Near the first unknown values, then further and further from them."""
+        case, now = self.case, self.now
+        for stage, (enough, turns, kind) in enumerate(self.stages.all()):
+            if turns:
+                yield Look(enough, MUCH, self._tried(turns, kind))
+            if stage == 2:
+                yield Look(ANY, MUCH, left_out(case, now, self.scenery))
+                if not self.single:
+                    yield Look(ANY, MUCH, named(case, now, renamings))
+                    yield Look(ANY, MUCH, whole_statements(case, now, self.scenery))
+                    yield from self._couples()
+
+    def _couples(self) -> Iterator[Look]:
+        acting = self.stages.acting
+        if len(acting) <= FEW_ACTING:
+            yield Look(ANY, NEVER, couples(self.case, self.now, acting, self.scales))
+
+    def _local(self, turns: dict, kind: str) -> Iterator[Explanation]:
+        return local(self.case, self.now, turns, self.scales, kind, self.simpler)
+
+    def _tried(self, turns: dict, kind: str, hasty: bool = False) -> Iterator[Explanation]:
+        return tried(self.case, self.now, turns, self.scales, kind, hasty)

@@ -1,0 +1,71 @@
+"""Where the fault may be when no change explains it."""
+
+import ast
+from collections.abc import Sequence
+
+import numpy as np
+
+from gradparity.record.frontend.source import Slot, Statement
+from gradparity.record.locate.case import Case
+from gradparity.record.locate.repairs import Repair
+from gradparity.record.runs import Record
+
+MOST_SUSPECTS = 12
+
+
+def suspects(case: Case, trials: Sequence[Repair]) -> list[Statement]:
+    """Statements one of which is wrong besides some repairs: the first unknown values' ones."""
+    record, truth = case.recorded_with(trials)
+    shaped = _of_wrong_shape(case, record)
+    if shaped:
+        return shaped
+    scenery = case.scenery(record, truth)
+    slots = case.runner.code.program.slots
+    found: dict[Statement, None] = {}
+    for number in np.argsort(scenery.depth, kind="stable")[:MOST_SUSPECTS]:
+        seen = record.seen[number]
+        along = scenery.response.along.get((seen.slot, seen.turn))
+        moves = scenery.helping[number]
+        if scenery.depth[number] <= 1 and not moves and along is not None and along.any():
+            found[slots[seen.slot].statement] = None
+    if not found:
+        acting = [n for n in sorted(case.backward) if scenery.acts(slots[n].place)]
+        computing = [n for n in acting if n not in scenery.returned]
+        acting = computing or acting
+        found = {slots[n].statement: None for n in acting[-3:] or _returning(case)}
+    return list(found)
+
+
+def _returning(case: Case) -> list[int]:
+    """Slots of what the functions of the backward pass return, the last one's."""
+    slots = case.runner.code.program.slots
+    return [n for n in sorted(case.backward) if slots[n].kind == "return"][-1:]
+
+
+def _of_wrong_shape(case: Case, record: Record) -> list[Statement]:
+    """The statements that made the gradients whose shape is wrong, behind their names."""
+    slots = case.runner.code.program.slots
+    found: dict[Statement, None] = {}
+    for path, right in case.right.items():
+        places = record.gradients[path]
+        if places.shape == right.shape:
+            continue
+        same = [s.slot for s in record.seen if np.array_equal(s.provenance, places)]
+        for number in same[-1:]:
+            found[_binding(case, slots[number])] = None
+    return list(found)
+
+
+def _binding(case: Case, slot: Slot) -> Statement:
+    """Of a name that is handed on, the last statement that bound it."""
+    name = slot.expression.id if isinstance(slot.expression, ast.Name) else None
+    binding = [
+        s
+        for s in case.runner.code.program.statements
+        if s.scope is slot.statement.scope
+        and s.line < slot.statement.line
+        and isinstance(s.node, ast.Assign)
+        and name in [n.id for n in ast.walk(s.node) if isinstance(n, ast.Name)
+                     and isinstance(n.ctx, ast.Store)]
+    ]  # fmt: skip
+    return binding[-1] if binding else slot.statement
