@@ -1,7 +1,7 @@
 """Changes that no value shows: statements left out, moved or replaced, judged by running alone."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -12,6 +12,7 @@ from gradparity.record.locate.case import Case
 from gradparity.record.locate.missing import Gatherer, additions, last_slots
 from gradparity.record.locate.repairs import Explanation
 from gradparity.record.locate.scenery import Scenery
+from gradparity.record.locate.stages import FEW
 from gradparity.record.locate.statements import (
     StatementEdit,
     handed_on,
@@ -19,7 +20,7 @@ from gradparity.record.locate.statements import (
     statement_edits,
 )
 
-STATEMENT_SECONDS, NAMING_SECONDS = 3.0, 1.0
+STATEMENT_SECONDS, NAMING_SECONDS = 4.5, 1.0
 MOST = 160  # changes of a kind that are run
 BESIDE = 1.0  # what a change costs more where no value of the backward pass is
 Edits = Callable[[Sequence[Statement]], Iterator[StatementEdit]]
@@ -105,27 +106,49 @@ def named(case: Case, now: Explanation, edits: Edits, early: bool = False) -> It
         yield from case.if_more_right(now, edit)
 
 
+def fitting_statements(case: Case, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:
+    """Changes of the few statements of which exactly the wrong gradients depend."""
+    misfits = _misfits(case, now, scenery)
+    fitting = [s for s, misfit in misfits.items() if misfit == 0]
+    if len(fitting) <= FEW:
+        yield from _edited(case, now, fitting, misfits, STATEMENT_SECONDS / 3)
+
+
 def whole_statements(case: Case, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:
     """Changes of whole statements that put more gradients right."""
     program = case.runner.code.program
-    wrong = frozenset(case.right) - now.right
-    misfits: dict[Statement, int] = {}
-    for n in case.backward:
-        slot = program.slots[n]
-        if slot.kind != "after":
-            known = misfits.get(slot.statement, len(case.right))
-            misfits[slot.statement] = min(known, scenery.misfit(slot.place, wrong))
+    misfits = _misfits(case, now, scenery)
     ordered = sorted(misfits, key=lambda s: misfits[s])
     scopes = {id(s.scope) for s in ordered}
     inside = [s for s in program.statements if s.scope is not None]
     ordered += [*(s for s in inside if id(s.scope) in scopes), *inside]
-    taken = {t.statement.number for t in now.trials}
     single = min(misfits.values(), default=1) == 0
-    end = time.process_time() + (STATEMENT_SECONDS if single else STATEMENT_SECONDS / 3)
-    wanted = [s for s in dict.fromkeys(ordered) if s.number not in taken]
-    for edit in statement_edits(program, wanted):
+    seconds = STATEMENT_SECONDS if single else STATEMENT_SECONDS / 3
+    yield from _edited(case, now, ordered, misfits, seconds)
+
+
+def _misfits(case: Case, now: Explanation, scenery: Scenery) -> dict[Statement, int]:
+    """For each statement of the backward pass how ill it fits the gradients that are wrong."""
+    wrong = frozenset(case.right) - now.right
+    found: dict[Statement, int] = {}
+    for n in case.backward:
+        slot = case.runner.code.program.slots[n]
+        if slot.kind != "after":
+            known = found.get(slot.statement, len(case.right))
+            found[slot.statement] = min(known, scenery.misfit(slot.place, wrong))
+    return found
+
+
+def _edited(
+    case: Case, now: Explanation, statements: Sequence[Statement],
+    backward: Collection[Statement], seconds: float,
+) -> Iterator[Explanation]:  # fmt: skip
+    taken = {t.statement.number for t in now.trials}
+    wanted = [s for s in dict.fromkeys(statements) if s.number not in taken]
+    end = time.process_time() + seconds
+    for edit in statement_edits(case.runner.code.program, wanted):
         if time.process_time() > end:
             return
-        if edit.statement not in misfits:
+        if edit.statement not in backward:
             edit.price += BESIDE
         yield from case.if_more_right(now, edit)

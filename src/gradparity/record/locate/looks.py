@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gradparity.record.locate.by_running import (
+    fitting_statements,
     left_out,
     left_out_of_loops,
     named,
@@ -100,7 +101,9 @@ class Looks:
         wide = [n for n in stages.first if n in stages.fitting or not self.few]
         among = [*stages.acting, *wide]
         gain = NEVER if len(self.wrong) == 1 or not self.few else MUCH
-        yield Look(QUITE, gain, solved(self.case, self.now, among, self.scenery), rights=1)
+        yield Look(QUITE, NEVER, solved(self.case, self.now, among, self.scenery))
+        fitting = fitting_statements(self.case, self.now, self.scenery)
+        yield Look(QUITE, gain, fitting, rights=1)
 
     def _unknown(self) -> Iterator[Look]:
         """The first values that are no true quantities, and the first that are zero."""

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, TypeGuard
 
 from gradparity.record.frontend.source import Scope, Statement
@@ -51,6 +52,7 @@ def entry_of(value: ast.expr) -> str:
     return ""
 
 
+@lru_cache(maxsize=200)
 def _holders(scope: Scope) -> list[Any]:
     """One reading of an entry or an attribute for everything that is read so."""
     found: dict[tuple, ast.expr] = {}
@@ -117,6 +119,7 @@ def _in_brackets(node: ast.AST) -> list[ast.Name]:
     return list(dict.fromkeys(n for s in slices for n in ast.walk(s) if isinstance(n, ast.Name)))
 
 
+@lru_cache(maxsize=200)
 def _counting(scope: Scope) -> list[str]:
     """Names that loops count with, and those in brackets."""
     targets = [n.target for n in ast.walk(scope) if isinstance(n, ast.For)]
@@ -139,6 +142,7 @@ def _parts(value: ast.expr) -> Iterator[ast.expr]:
         yield value
 
 
+@lru_cache(maxsize=200)
 def _bound_in(scope: Scope) -> list[str]:
     """A function's arguments and what its text binds."""
     names = [a.arg for a in (*scope.args.posonlyargs, *scope.args.args, *scope.args.kwonlyargs)]

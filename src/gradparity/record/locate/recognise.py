@@ -243,7 +243,7 @@ def _rows(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
 
     Entries and their order alone tell quantities, so that `x[k]` and `x[k:k+1]` are the same.
     """
-    if len(shape) > 1 and 1 < shape[0] <= MOST_ROWS:
+    if len(shape) > 1 and 1 < shape[0] <= MOST_ROWS and np.prod(shape[1:]) > 1:
         yield from ((slice(k, k + 1),) for k in range(shape[0]))
 
 

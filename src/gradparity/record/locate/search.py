@@ -15,6 +15,7 @@ from gradparity.record.locate.stages import ANY, LIKELY
 
 MOST_REPAIRS = 12
 FITTING = 1.0  # how much more it may cost where exactly the wrong gradients depend on it
+TIE = 0.3  # by how little a repair may be worse than one of a later statement
 SURE = 4.5  # price of a repair up to which it is told although it is not all
 HELPS = 1.5  # how much more is known with it
 
@@ -115,7 +116,8 @@ class Search:
         """The best, with the other ones that improve on it still."""
         best = better[0]
         if best.complete:
-            return best
+            equals = [e for e in better if e.complete and e.total <= best.total + TIE]
+            return min(equals, key=lambda e: (e.trials[-1].statement.number, e.total))
         taken = {best.trials[-1].statement.number}
         for other in better[1:]:
             repair = other.trials[-1]

@@ -7,7 +7,7 @@ lack, over all executions, by two random sums of them. No table of true quantiti
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, permutations
 from types import FrameType
@@ -27,11 +27,11 @@ from gradparity.record.locate.pull import pulled
 from gradparity.record.locate.scenery import Scenery
 
 CLOSE = 1e-6
-MOST_FIRST, MOST_LAST = 60, 640  # values of which products are made
+MOST_FIRST, MOST_LAST = 60, 800  # values of which products are made
 MOST_MULTIPLIED = 16
 MOST_SUMMED = 8  # arrays of one shape whose products are summed
 MOST_TURNS, MOST_ENTRIES = 40, 4000
-MOST_SIZES, MOST_AIMS = 6, 4
+MOST_SIZES, MOST_AIMS, MOST_EACH = 6, 4, 8
 MOST_FOUND = 12  # products for each way of putting one in
 FOR_NAME, PARTLY = 0.6, 1.0  # what it costs more in a name's place, and for one gradient alone
 ALONE, PRODUCT, TIMES = 3.6, 4.2, 4.6  # prices of one value, of two, and of two more factors
@@ -104,6 +104,7 @@ class Solver(Prober):
         self.scenery, self.aims = scenery, aims
         self.sums: dict[tuple[int, int], Sums] = {}
         self.lost: set[tuple[int, int]] = set()
+        self.texts: dict[int, frozenset[str]] = {}
         return self
 
     def _try(self, slot: Slot, turn: int, frame: FrameType) -> None:
@@ -118,13 +119,16 @@ class Solver(Prober):
         rows = rows.reshape(len(rows), *np.shape(root.value))
         parts = [root, *root.parts[1].all()] if scene.in_place else list(root.all())
         factors: dict[tuple[int, ...], Factors] = {}
+        if slot.number not in self.texts:
+            self.texts[slot.number] = distinct(scene)
+        texts = self.texts[slot.number]
         for position, part in enumerate(parts):
             along = _pulled_to(part, rows)
             if along is None:
                 continue
             shape = along.shape[1:]
             if shape not in factors:
-                factors[shape] = Factors(*factors_of(scene, root, shape), shape)
+                factors[shape] = Factors(*factors_of(scene, texts, root, shape), shape)
             if len(factors[shape].right):
                 made = _sums(part, root, slot, scene, along, factors[shape])
                 self._sum((slot.number, position), made)
@@ -150,7 +154,11 @@ class Solver(Prober):
                 for number, aim in enumerate(self.aims):
                     rows = slice(2 * number, 2 * number + 2)
                     trials += self._matching(sums, aim, rows, PARTLY if number else 0.0)
-        return sorted(trials, key=lambda t: t.price)
+        chosen: dict[int, list[Trial]] = defaultdict(list)
+        for trial in sorted(trials, key=lambda t: t.price):
+            if len(chosen[trial.slot.number]) < MOST_EACH:
+                chosen[trial.slot.number].append(trial)
+        return sorted((t for group in chosen.values() for t in group), key=lambda t: t.price)
 
     def _matching(self, sums: Sums, aim: Aim, rows: slice, extra: float) -> Iterator[Trial]:
         if (np.abs(aim.lacking) <= 1e-12).all():
@@ -228,9 +236,20 @@ def _is_operand(part: Part) -> bool:
     return is_value(value) or (isinstance(value, int) and not isinstance(value, bool))
 
 
-def factors_of(scene: Scene, root: Part, shape: tuple[int, ...]) -> tuple[list[Named], list[Named]]:
+def distinct(scene: Scene) -> frozenset[str]:
+    """Of names of the same value one each."""
+    texts: dict[tuple, str] = {}
+    for atom, value in scene.atoms:
+        if np.asarray(value).dtype.kind == "f":
+            texts.setdefault((np.shape(value), np.asarray(value).tobytes()), atom.text)
+    return frozenset(texts.values())
+
+
+def factors_of(
+    scene: Scene, texts: Collection[str], root: Part, shape: tuple[int, ...]
+) -> tuple[list[Named], list[Named]]:
     """What products are made of: values that fit a shape, functions and sums of them."""
-    named: dict[str, Any] = {a.text: v for a, v in scene.atoms if np.asarray(v).dtype.kind == "f"}
+    named = {a.text: v for a, v in scene.atoms if a.text in texts}
     own = {ast.unparse(p.node): p.value for p in root.all() if is_value(p.value) and p is not root}
     computed = {t: v for t, v in own.items() if t not in named and np.ndim(v)}
     plain = [(t, 0.0, v) for t, v in named.items() if fits(v, shape)]
@@ -241,7 +260,7 @@ def factors_of(scene: Scene, root: Part, shape: tuple[int, ...]) -> tuple[list[N
     for text, price, value in plain[:MOST_FIRST]:
         with np.errstate(all="ignore"):
             last += [(f.format(a=text), price + p, run(value)) for f, run, p in FORMS[1:]]
-    last += [*_summed(named, shape), *_multiplied(named, shape), *_differences(named, shape)]
+    last += [*_differences(named, shape), *_summed(named, shape), *_multiplied(named, shape)]
     return first, [f for f in last if np.isfinite(f[2]).all()][:MOST_LAST]
 
 
@@ -269,6 +288,8 @@ def _summed(named: Mapping[str, Any], shape: tuple[int, ...]) -> Iterator[Named]
                     total = made.sum(axis, keepdims=True)
                     if own[axis] > 1 and fits(total, shape):
                         yield f"np.sum({inner}, axis={axis}, keepdims=True)", price, total
+                        mean = total / own[axis]
+                        yield f"np.mean({inner}, axis={axis}, keepdims=True)", price, mean
 
 
 def _differences(named: Mapping[str, Any], shape: tuple[int, ...]) -> Iterator[Named]:

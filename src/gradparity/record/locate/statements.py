@@ -427,6 +427,8 @@ def _one_off(element: ast.expr) -> Iterator[ast.expr]:
         for other in (ast.Gt, ast.GtE, ast.Lt, ast.LtE, ast.Eq, ast.NotEq):
             if not isinstance(element.ops[0], other):
                 yield ast.Compare(element.left, [other()], element.comparators)
+    elif isinstance(element, ast.UnaryOp) and isinstance(element.operand, ast.Constant):
+        yield from (write.number(int(ast.literal_eval(element)) + step) for step in (1, -1))
     elif isinstance(element, ast.Name | ast.BinOp | ast.Constant):
         if isinstance(element, ast.Constant) and not isinstance(element.value, int):
             return

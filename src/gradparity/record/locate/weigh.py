@@ -78,7 +78,8 @@ class Scales:
         for (number, turn), rows in groups.items():
             slot = trials[rows[0]].slot
             along = response.along.get((slot.place, turn))
-            if along is not None:
+            # A slot that holds no array now and then has other executions here than there.
+            if along is not None and along.shape[1] == now.now[number, turn].size:
                 values = np.array([trials[r].values[turn].reshape(-1) for r in rows])
                 change = values - now.now[number, turn].reshape(-1)
                 with np.errstate(all="ignore"):
@@ -111,8 +112,8 @@ class Scales:
         """`(changes,)` what is recognised more, each slot counted once."""
         scenery = self.scenery
         seen = scenery.seen.get((place, turn))
-        if seen is None:
-            return np.zeros(AT_ONCE)
+        if seen is None or seen.provenance.shape != values.shape[1:]:
+            return np.zeros(AT_ONCE)  # a slot that holds no array now and then
         until = self._until(seen, scenery.seen.get((place, turn + 1)))
         asked = {
             k: s.provenance
