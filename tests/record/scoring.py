@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gradparity.record.engine import backward_slots, examine
+from gradparity.record.engine import BROKE_OFF, backward_slots, examine
 from gradparity.record.explain import recording_of
 from gradparity.record.findings import Finding
 from gradparity.record.rules import Rules
@@ -196,7 +196,8 @@ def scored(planted: Planted, limit: int = 60) -> Score:
     except (Exception, TooLongError) as error:
         told = [f"{type(error).__name__}: {error}"[:150]]
         return Score("failed", [False] * len(planted.mistakes), seconds=limit, told=told)
-    score = Score(found.verdict, seconds=time.perf_counter() - start)
+    broken = any(BROKE_OFF in note for note in found.notes)
+    score = Score("failed" if broken else found.verdict, seconds=time.perf_counter() - start)
     score.told = [f"{f.line}: {f.repair or (f.line, *f.alternatives)}" for f in found.findings]
     if planted.mistakes:
         _hold(score, planted, text, found.findings)

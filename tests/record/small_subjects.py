@@ -2,7 +2,7 @@
 
 import itertools
 
-from gradparity.record.engine import examine
+from gradparity.record.engine import BROKE_OFF, examine
 from gradparity.record.explain import recording_of
 from gradparity.record.rules import Rules
 from gradparity.record.runs import Runner
@@ -34,7 +34,9 @@ def judged(text, folder):
     if isinstance(subject, tuple):
         subject, backward = subject
     runner = Runner(form_of(subject, tuple(arguments), {}, backward))
-    return recording_of(examine(runner, RULES), runner)
+    found = recording_of(examine(runner, RULES), runner)
+    assert not any(BROKE_OFF in note for note in found.notes), found.notes
+    return found
 
 
 def planted(text, right, wrong):

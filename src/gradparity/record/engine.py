@@ -27,6 +27,7 @@ from lstm_spec import InputError
 
 STEP = 1e-6  # of the difference that the recorded truth is held to
 DIFFERENCE = 1e-4  # how far from that it may be
+BROKE_OFF = "one way to look for the line broke off"
 OTHER_SEED = 1009
 
 
@@ -193,6 +194,8 @@ def _locate(
             explanation = explanation if alone else search.rescaled(explanation)
             if alone or not explanation.complete:
                 explanation = search.run(explanation.trials)
+    if search.case.failures:
+        found.notes.append(f"{BROKE_OFF} ({search.case.failures[0]}): please report it")
     if explanation.complete and _confirmed(runner, search, explanation, rules):
         found.explanation = explanation
     else:

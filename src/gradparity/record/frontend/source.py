@@ -126,7 +126,7 @@ class Program:
             found = []
             for new in edits[part]:
                 old = self.made.get(new)
-                found += rewriter.kept(copied(new)) if old is None else old
+                found += self._new(rewriter, new) if old is None else old
             return [ast.fix_missing_locations(new) for new in found]
         inside = {outer for edited in edits for outer in self.around[edited]}
         if part not in inside:
@@ -144,6 +144,18 @@ class Program:
         if isinstance(part, ast.Try):
             whole.handlers = [self._handler(file, h, edits) for h in part.handlers]
         return [whole]
+
+    def _new(self, rewriter: "_Rewriter", new: Any) -> list[ast.stmt]:
+        """A new statement rewritten; of a loop whose body is an old one's only the first line."""
+        body = getattr(new, "body", None)
+        if not isinstance(body, list) or any(part not in self.made for part in body):
+            return rewriter.kept(copied(new))
+        header = copy.copy(new)
+        header.body = []
+        (made,) = rewriter.kept(copied(header))
+        whole: Any = made
+        whole.body = [n for part in body for n in self.made[part]]
+        return [made]
 
     def _handler(self, file: str, handler: ast.ExceptHandler, edits: Mapping) -> ast.ExceptHandler:
         new = copy.copy(handler)

@@ -55,6 +55,7 @@ class Case:
         self.court = Court(
             self.runner, self.right, self.table, self.backward, self.loss, self.moves
         )
+        self.failures: list[str] = []  # our own, that must not cost the verdict
         self.deadline = time.process_time() + SECONDS
 
     def recorded_with(self, trials: Sequence[Repair]) -> tuple[Record, Truth]:

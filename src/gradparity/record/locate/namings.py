@@ -25,7 +25,7 @@ def misnamed(statement: Statement) -> Iterator[Edit]:
     for target, value in bindings(node.targets[0], node.value):
         if not isinstance(target, ast.Name) or entry_of(value) in (target.id, ""):
             continue
-        own = ast.unparse(getattr(value, "value", value))
+        own = ast.unparse(value.value) if isinstance(value, ast.Attribute | ast.Subscript) else ""
         ordered = sorted(holders, key=lambda h: ast.unparse(h.value) != own)
         for holder in ordered[:MOST_HOLDERS]:
             entry = _of_name(holder, target.id)
@@ -42,14 +42,14 @@ def bindings(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr
 
 
 def entry_of(value: ast.expr) -> str:
-    """What a name, an attribute or an entry is called; "" for what is computed."""
+    """What a name, an attribute, an entry or a number is called; "" for what is computed."""
     if isinstance(value, ast.Name):
         return value.id
     if isinstance(value, ast.Attribute):
         return value.attr
     if isinstance(value, ast.Subscript) and isinstance(value.slice, ast.Constant):
         return str(value.slice.value)
-    return ""
+    return repr(value.value) if isinstance(value, ast.Constant) else ""
 
 
 @lru_cache(maxsize=200)

@@ -1,7 +1,7 @@
 """From wrong gradients to the statements that are wrong, and what should stand there."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gradparity.record.locate.by_running import rescaled_arrays
@@ -91,7 +91,7 @@ class Search:
         """One more repair, or several that do not depend on each other."""
         better: list[Explanation] = []
         for look in Looks(self.case, now, scenery, better).all():
-            for found in look.found:
+            for found in self._found(look):
                 if found.total < now.total - BETTER and not self._in_vain(found, scenery):
                     better.append(found)
                     cheap = found.price - now.price <= CHEAP and not _spoils(found, scenery)
@@ -103,6 +103,13 @@ class Search:
             if time.process_time() > self.case.deadline:
                 break
         return self._combined(better) if better else None
+
+    def _found(self, look: Look) -> Iterator[Explanation]:
+        """What a look finds; a fault of ours in it ends it, and is told."""
+        try:
+            yield from look.found
+        except Exception as error:
+            self.case.failures.append(f"{type(error).__name__}: {error}")
 
     def _in_vain(self, found: Explanation, scenery: Scenery) -> bool:
         """Whether the last repair changes a returned gradient itself and leaves it wrong."""

@@ -239,6 +239,8 @@ def _alone(statement: Statement, file: ast.Module) -> Iterator[tuple[tuple, floa
                 yield ("length", text), price, [ast.Assign(node.targets, write.expression(text))]
     if isinstance(node, ast.Assign | ast.AnnAssign | ast.Expr | ast.Return):
         yield from _other_arguments(node)
+    if isinstance(node, ast.For) and not node.orelse:
+        yield from _other_ranges(node)
     if not isinstance(node, ast.Return):
         yield ("left out",), 2.6, [ast.Pass()]
 
@@ -347,10 +349,27 @@ def _other_arguments(node: Any) -> Iterator[tuple[tuple, float, Body]]:
             arguments[a], arguments[b] = arguments[b], arguments[a]
             new = ast.Call(call.func, arguments, call.keywords)
             yield ("arguments", a, b), 2.2, [write.in_statement(node, call, new)]
-        for argument in call.args if _is_range(call.func) else []:
-            for number in (-1, 0, 1):
-                edited = write.in_statement(node, argument, write.number(number))
-                yield ("range", number), 2.6, [edited]
+        for argument, bound in _other_bounds(call):
+            yield ("range", ast.unparse(bound)), 2.6, [write.in_statement(node, argument, bound)]
+
+
+def _other_ranges(node: ast.For) -> Iterator[tuple[tuple, float, Body]]:
+    """A loop over one more or less; its body stays as it is."""
+    for call in ast.walk(node.iter):
+        for argument, new in _other_bounds(call):
+            other = write.edited(node.iter, (argument,), lambda _, new=new: new)
+            loop = ast.For(node.target, other, node.body, [])
+            yield ("range", ast.unparse(new)), 2.6, [loop]
+
+
+def _other_bounds(call: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """The arguments of a range, and what they may have been meant to be."""
+    if not isinstance(call, ast.Call) or not _is_range(call.func):
+        return
+    for argument in call.args:
+        for step in (1, -1):
+            yield argument, _plus(argument, step)
+        yield from ((argument, write.number(number)) for number in (-1, 0))
 
 
 def _has_an_order(function: ast.expr) -> bool:
