@@ -51,6 +51,11 @@ def is_value(value: Any) -> bool:
     return isinstance(value, float | np.floating)
 
 
+def _is_whole(value: Any) -> bool:
+    """Whether something is an array of integers."""
+    return isinstance(value, np.ndarray) and value.dtype.kind in "iu"
+
+
 def atoms_of(scope: Scope | None, names: Mapping[str, Any], given: Mapping[str, Any]) -> list[Atom]:
     """What a function's body and its names in scope offer.
 
@@ -63,7 +68,7 @@ def atoms_of(scope: Scope | None, names: Mapping[str, Any], given: Mapping[str, 
     written = _written(scope) if scope is not None else ()
     counters = _counters(scope, names)
     for name, value in names.items():
-        if name.isidentifier() and is_value(value):
+        if name.isidentifier() and (is_value(value) or _is_whole(value)):
             texts[name] = None
     for text in written:
         texts[text] = None
@@ -95,7 +100,7 @@ def atoms_of(scope: Scope | None, names: Mapping[str, Any], given: Mapping[str, 
             value = eval(atom.code, {**given, **names})
         except Exception:
             continue
-        if is_value(value) or (isinstance(value, np.ndarray) and value.dtype.kind in "iu"):
+        if is_value(value) or _is_whole(value):
             found.append(atom)
     return found[:MOST]
 

@@ -50,7 +50,7 @@ def local(
         had = simpler.setdefault(number, {})
         had.update({_signature(t): t.price for t in dropping})
         known = scales.newly_known([t for t in trials if not t.simplifies])
-        known = [t for t in known if t.price <= had.get(_signature(t), t.price)]
+        known = [t for t in known if _says_more(t) or t.price <= had.get(_signature(t), t.price)]
         most = MOST_KNOWN * (3 if kind == "twice" else 1)
         enough = float("inf")
         for trial in sorted(known, key=lambda t: t.price)[:most]:
@@ -200,7 +200,12 @@ def _simplest(trials: Sequence[Trial]) -> list[Trial]:
     if not had:
         return list(trials)
     known = ((t, had.get((t.slot.number, *_signature(t)), t.price)) for t in trials)
-    return [t for t, price in known if t.simplifies or t.price <= price]
+    return [t for t, price in known if t.simplifies or _says_more(t) or t.price <= price]
+
+
+def _says_more(trial: Trial) -> bool:
+    """Whether it may differ from leaving something out later: a carry is zero to begin with."""
+    return trial.change.key[0] == "replace"
 
 
 def _signature(trial: Trial) -> tuple:

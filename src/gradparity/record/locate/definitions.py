@@ -29,10 +29,11 @@ def at_definition(program: Program, trial: Trial) -> StatementEdit | None:
         return None
     if isinstance(value, ast.BinOp) and trial.targets[0] is trial.root:
         new = trial.change.build(value)  # what lacks a part is made there, and handed on here
-    elif entry_of(value) in ("", name):
-        return None
     else:
         new = trial.change.build(trial.targets[0])
+        holds = ast.unparse(new) in ast.unparse(value)  # with something too many
+        if not holds and entry_of(value) in ("", name):
+            return None
     edited = write.in_statement(statement.node, value, new)
     kind = ("named", ast.unparse(value), ast.unparse(new))
     return StatementEdit(statement, {statement.node: [edited]}, kind, trial.price)

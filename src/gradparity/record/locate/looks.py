@@ -64,8 +64,10 @@ class Looks:
         self.wrong = frozenset(case.right) - now.right
         slots = case.runner.code.program.slots
         self.stages = Stages.of(scenery, slots, free, case.moves, self.wrong)
-        # One more mistake is likelier than several, unless several gradients go on being wrong.
-        self.single = not now.trials or len(self.wrong) <= FEW_WRONG
+        # One more mistake is likelier than several, unless several gradients go on being wrong,
+        # or no value is one of which just the wrong ones depend.
+        explicable = bool(self.stages.fitting or self.stages.misshapen)
+        self.single = explicable and (not now.trials or len(self.wrong) <= FEW_WRONG)
         self.partly = NEVER if self.single else BETTER
         self.few = len(self.stages.fitting) <= FEW
         self.simpler: Simpler = {}
@@ -95,12 +97,12 @@ class Looks:
     def _alone(self) -> Iterator[Look]:
         """What may be the one mistake: where exactly the wrong gradients depend on it."""
         stages = self.stages
+        gain = NEVER if len(self.wrong) == 1 or not self.few else MUCH
         if self.few:
-            yield Look(QUITE, NEVER, self._tried(stages.nearest, "small", hasty=True))
+            yield Look(QUITE, gain, self._tried(stages.nearest, "small", hasty=True), rights=1)
         yield Look(QUITE, NEVER, left_out_of_loops(self.case, self.now))
         wide = [n for n in stages.first if n in stages.fitting or not self.few]
         among = [*stages.acting, *wide]
-        gain = NEVER if len(self.wrong) == 1 or not self.few else MUCH
         yield Look(QUITE, NEVER, solved(self.case, self.now, among, self.scenery))
         fitting = fitting_statements(self.case, self.now, self.scenery)
         yield Look(QUITE, gain, fitting, rights=1)
@@ -109,7 +111,8 @@ class Looks:
         """The first values that are no true quantities, and the first that are zero."""
         for kind in ("missing", "twice"):
             yield Look(QUITE, self.partly, self._local(self.stages.unknown, kind))
-        yield Look(QUITE, self.partly, self._tried(self.stages.still, "deep"))
+        for kind in ("small", "deep"):
+            yield Look(QUITE, self.partly, self._tried(self.stages.still, kind))
 
     def _at_length(self) -> Iterator[Look]:
         """What takes longer; behind it what helps is taken."""

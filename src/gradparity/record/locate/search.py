@@ -143,7 +143,8 @@ class Search:
             return False
         if not best.complete:
             more = len(best.right) - len(now.right)
-            return best.total < now.total - look.gain and more >= look.rights
+            likely = best.price - now.price <= look.enough
+            return likely and best.total < now.total - look.gain and more >= look.rights
         repair = best.trials[-1]
         wrong = frozenset(self.case.right) - now.right
         fits = isinstance(repair, Trial) and not scenery.misfit(repair.slot.place, wrong)

@@ -20,6 +20,7 @@ from gradparity.record.graph import Array
 from gradparity.record.locate.atoms import is_value
 from gradparity.record.locate.edits import write
 from gradparity.record.locate.edits.change import Change, Scene, fits, in_brackets, is_option
+from gradparity.record.locate.edits.operands import WITH_AXES
 from gradparity.record.locate.edits.products import FORMS, matrix_products
 from gradparity.record.locate.expressions import Part
 from gradparity.record.locate.probe import Prober, Trial
@@ -163,7 +164,7 @@ class Solver(Prober):
     def _matching(self, sums: Sums, aim: Aim, rows: slice, extra: float) -> Iterator[Trial]:
         if (np.abs(aim.lacking) <= 1e-12).all():
             return
-        now = sums.now[rows]
+        now, own = sums.now[rows], {ast.unparse(p.node) for p in sums.root.all()}
         ways = (
             ("instead", sums.instead[rows], aim.lacking + now, _of_name(sums.part)),
             ("Add", sums.instead[rows], aim.lacking, 0.0),
@@ -176,6 +177,8 @@ class Solver(Prober):
                 fine = (close <= CLOSE * np.abs(aims).max()).all(0)
                 for a, b in np.argwhere(fine)[: 4 * MOST_FOUND]:
                     (one, p), (two, q) = sums.texts[0][a], sums.texts[1][b]
+                    if way == "Add" and one == "1" and two.strip("()") in own:
+                        continue  # it would cancel what is there
                     base = ALONE if one == "1" else PRODUCT
                     found.append(
                         (base + p + q + price + more + extra, form.format(_text(one, two)))
@@ -267,7 +270,7 @@ def factors_of(
 def _oriented(named: Mapping[str, Any], shape: tuple[int, ...]) -> Iterator[Named]:
     for text, value in named.items():
         if 0 < np.ndim(value) < len(shape) and not fits(value, shape):
-            for end, index in (("[:, None]", (slice(None), None)), ("[..., None]", (..., None))):
+            for end, index in WITH_AXES:
                 if fits(value[index], shape):
                     yield text + end, 0.4, value[index]
                     break

@@ -26,6 +26,11 @@ NEGATED = 2.3  # a minus that is missing; one too many costs less
 WHOLE = 3.5  # price of a name where something was computed
 APPLIED = 3.6  # a derivative that the subject has a function for
 WIDER, WIDER_WHOLE = 4.2, 3.8  # of what makes a value larger; a whole expression may lack most
+WITH_AXES: tuple[tuple[str, tuple], ...] = (
+    ("[..., None]", (..., None)),
+    ("[:, None]", (slice(None), None)),
+    ("[:, None, None]", (slice(None), None, None)),
+)
 NAMES = (ast.Name, ast.Attribute, ast.Subscript)
 
 
@@ -38,8 +43,8 @@ def oriented(
         yield atom.text, value, atom.node, 0.0 if own == shape else 0.3
     if len(own) == 2 and own[::-1] == shape and own != (1, 1):
         yield f"{atom.text}.T", value.T, ast.Attribute(atom.node, "T", write.LOAD), 0.7
-    if 0 < len(own) < len(shape) and not fits(value, shape):
-        for text, index in (("[..., None]", (..., None)), ("[:, None]", (slice(None), None))):
+    if 0 < len(own) < len(shape):
+        for text, index in WITH_AXES:
             if fits(value[index], shape):
                 yield atom.text + text, value[index], write.expression(atom.text + text), 0.6
 
