@@ -92,7 +92,8 @@ class Looks:
         yield Look(QUITE, self.partly, self._local(stages.zero, "slips"))
         enough = QUITE if self.single else ANY
         yield Look(enough, self.partly, unused(case, now, self.scenery))
-        yield Look(QUITE, self.partly, self._tried(stages.silent, "small", hasty=True))
+        if self.single:
+            yield Look(QUITE, NEVER, self._tried(stages.silent, "small", hasty=True))
 
     def _alone(self) -> Iterator[Look]:
         """What may be the one mistake: where exactly the wrong gradients depend on it."""

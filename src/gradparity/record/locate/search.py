@@ -15,6 +15,7 @@ from gradparity.record.locate.stages import ANY, LIKELY
 
 MOST_REPAIRS = 12
 FITTING = 1.0  # how much more it may cost where exactly the wrong gradients depend on it
+SURELY = 6.0  # by how much a repair that puts no gradient right has to improve
 TIE = 0.3  # by how little a repair may be worse than one of a later statement
 SURE = 4.5  # price of a repair up to which it is told although it is not all
 HELPS = 1.5  # how much more is known with it
@@ -142,9 +143,10 @@ class Search:
         if look.enough < ANY and (_spoils(best, scenery) or only_moves(best.trials[-1])):
             return False
         if not best.complete:
-            more = len(best.right) - len(now.right)
+            more, better = len(best.right) - len(now.right), now.total - best.total
             likely = best.price - now.price <= look.enough
-            return likely and best.total < now.total - look.gain and more >= look.rights
+            helps = more >= look.rights or (more >= 0 and better > SURELY)
+            return likely and better > look.gain and helps
         repair = best.trials[-1]
         wrong = frozenset(self.case.right) - now.right
         fits = isinstance(repair, Trial) and not scenery.misfit(repair.slot.place, wrong)
