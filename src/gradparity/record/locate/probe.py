@@ -148,7 +148,7 @@ class Prober(Hooks):
         try:
             for parts, change in tried(self.kind, root, scene):
                 key = (*(id(p.node) for p in parts), *change.key)
-                self._note(slot, root, parts, change, key, turn, base)
+                self._note(slot, parts, change, key, turn, base)
         except Exception:  # a stranger's objects may raise anything when they are looked at
             self.failures += 1
 
@@ -157,13 +157,15 @@ class Prober(Hooks):
         local = local_names(slot, frame)
         names = {**frame.f_globals, **local}
         reader = Reader(names, self.pure)
-        expression = slot.expression
-        if slot.after is not None:
-            expression = self.program.slots[slot.after].expression
-        return reader.read(expression), self._scene(slot, frame, names, local, reader)
+        scene = self._scene(slot, frame, names, local, reader)
+        return reader.read(self.expression(slot)), scene
+
+    def expression(self, slot: Slot) -> ast.expr:
+        """What is changed at a slot: of an addend all that the assignment in place makes."""
+        return slot.expression if slot.after is None else self.program.slots[slot.after].expression
 
     def _note(
-        self, slot: Slot, root: Part, parts: tuple[Part, ...], change: Change, key: tuple,
+        self, slot: Slot, parts: tuple[Part, ...], change: Change, key: tuple,
         turn: int, base: Array,
     ) -> None:  # fmt: skip
         value = _whole(parts, change)
@@ -172,7 +174,7 @@ class Prober(Hooks):
         known = self.trials[slot.number]
         if key not in known:
             targets = tuple(p.node for p in parts)
-            known[key] = Trial(slot, root.node, targets, change)  # type: ignore[arg-type]
+            known[key] = Trial(slot, self.expression(slot), targets, change)
         if value.shape == base.shape:
             known[key].values[turn] = value
         else:

@@ -185,7 +185,7 @@ class Solver(Prober):
                     )
             found.sort(key=lambda f: (f[0], len(f[1])))
             for price, text in found[:MOST_FOUND]:
-                yield _trial(sums, way, text, price)
+                yield _trial(sums, self.expression(sums.slot), way, text, price)
 
 
 def _pulled_to(part: Part, rows: Array) -> Array | None:
@@ -338,7 +338,8 @@ def _text(one: str, two: str) -> str:
     return two if one == "1" else f"{one} * {two}"
 
 
-def _trial(sums: Sums, way: str, text: str, price: float) -> Trial:
+def _trial(sums: Sums, expression: ast.expr, way: str, text: str, price: float) -> Trial:
+    """A change that is only ever run with the whole subject, never by its value."""
     text = text.replace("* 1 /", "/")
     operators: dict[str, ast.operator] = {"Add": ast.Add(), "Mult": ast.Mult()}
     new = write.expression(text)
@@ -349,4 +350,4 @@ def _trial(sums: Sums, way: str, text: str, price: float) -> Trial:
     else:
         key = ("product", way, text)
         change = Change(lambda: None, key, price, write.combined(operators[way], new))
-    return Trial(sums.slot, sums.root.node, (sums.part.node,), change)  # type: ignore[arg-type]
+    return Trial(sums.slot, expression, (sums.part.node,), change)
