@@ -25,6 +25,7 @@ from gradparity.record.truth import close, scale_of
 FIRST, SECOND = 0.6, 0.2  # what a slot's first two executions count for, the rest for all
 SIMPLER = 0.3  # a value that is known once something is dropped may be a step on the way
 LONGER = 10  # times the subject's own length that a changed one may run
+MOST_WAITING = 2**20  # entries that are kept until their fingerprints are taken
 AGAIN = 0.1  # what a quantity is worth that has been there before
 IMPOSSIBLE = -1e9
 
@@ -57,7 +58,9 @@ class Watch(Counted):
         super().__init__(runner, version, most)
         self.slots = slots
         self.keys: list[int] = []
-        self.prints: list[Array] = []
+        self._waiting: list[Array] = []
+        self._entries = 0
+        self._taken: list[Array] = []
 
     def s(self, number: int, value: Any) -> Any:
         """Note a value."""
@@ -76,7 +79,20 @@ class Watch(Counted):
         array = isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.size
         if array or isinstance(value, float | np.floating):
             self.keys.append(number)
-            self.prints.append(fingerprints([np.asarray(value, dtype=np.float64)])[0])
+            self._waiting.append(np.array(value, dtype=np.float64))
+            self._entries += self._waiting[-1].size
+            if self._entries > MOST_WAITING:
+                self._take()
+
+    def _take(self) -> None:
+        """Take the fingerprints of what is waiting: of many at once they cost little."""
+        self._taken.append(fingerprints(self._waiting))
+        self._waiting, self._entries = [], 0
+
+    def prints(self) -> Array:
+        """`(values, 4)` the fingerprints, in order."""
+        self._take()
+        return np.concatenate(self._taken)
 
 
 class Court:
@@ -152,9 +168,9 @@ class Court:
 
         A quantity counts where it appears first: another name for it is no achievement.
         """
-        if not watch.prints:
+        if not watch.keys:
             return 0.0, 0.0
-        prints = np.array(watch.prints)
+        prints = watch.prints()
         states, _, _ = self.table.states(prints)
         worth, keys = WORTHS[states], np.array(watch.keys)
         # The best of what is alike but for a factor; a quantity and half of it are no two.

@@ -21,6 +21,7 @@ Add = Callable[..., None]  # takes a quantity's kind, provenance and value, and 
 MOST_SUMS = 400
 MOST_JOINED = 6
 MOST_SHAPED = 3000
+AT_ONCE = 2**20  # entries whose fingerprints are taken together
 MOST_ALIKE = 12  # quantities of one key that a value is compared with
 
 
@@ -42,14 +43,16 @@ class Quantity:
 def fingerprints(values: Sequence[Array]) -> Array:
     """`(arrays, 4)`: entries, sum, sum of squares and of cubes."""
     found = np.empty((len(values), 4))
-    for row, value in enumerate(values):
-        flat = value.reshape(-1)
-        found[row] = flat.size, np.add.reduce(flat), flat @ flat, (flat * flat) @ flat
+    sizes = np.array([value.size for value in values], dtype=np.int64)
+    for size in np.unique(sizes):
+        alike = np.flatnonzero(sizes == size)
+        for some in np.array_split(alike, -(-len(alike) * size // AT_ONCE) or 1):
+            found[some] = prints_of(np.array([values[n].reshape(-1) for n in some]))
     return found
 
 
 def prints_of(rows: Array) -> Array:
-    """`(rows, 4)`: the same of each row of `(rows, entries)`."""
+    """`(rows, 4)`: the same of each row of `(rows, entries)`; 0 for what is not finite."""
     with np.errstate(all="ignore"):
         square = rows * rows
         size = np.full(len(rows), float(rows.shape[1]))
