@@ -1725,6 +1725,12 @@ def test_a_clip_that_acts_is_told(how, tmp_path):
     assert not judged(SUBJECTS[f"clip_by_{how}_inert"].text, tmp_path).notes
 
 
+def test_a_clip_with_its_bounds_the_wrong_way_round_is_no_clip(tmp_path):
+    text = SUBJECTS["clip_by_value_inert"].text
+    text = planted(text, "-1000000.0, 1000000.0", "5.0, -5.0")
+    assert judged(text, tmp_path).verdict == "wrong"
+
+
 FORWARD = {
     "a max of the wrong axis is subtracted": (
         """

@@ -13,6 +13,7 @@ from gradparity.record.frontend.source import Program, Slot, Statement
 from gradparity.record.graph import Array
 from gradparity.record.hidden import hidden_by
 from gradparity.record.locate.case import Case
+from gradparity.record.locate.grants import Grant
 from gradparity.record.locate.recognise import EXACT, PARTIAL, Table, fingerprints
 from gradparity.record.locate.repairs import Explanation
 from gradparity.record.locate.search import Search
@@ -196,7 +197,8 @@ def _locate(
                 explanation = search.run(explanation.trials)
     if search.case.failures:
         found.notes.append(f"{BROKE_OFF} ({search.case.failures[0]}): please report it")
-    if explanation.complete and _confirmed(runner, search, explanation, rules):
+    granted = any(isinstance(t, Grant) for t in explanation.trials)
+    if explanation.complete and (granted or _confirmed(runner, search, explanation, rules)):
         found.explanation = explanation
     else:
         kept = search.certain(explanation.trials)

@@ -75,7 +75,7 @@ def _finding(repairs: Sequence[Repair], runner: Runner, known: Examination) -> F
         shown_path(statement.file),
         line,
         runner.code.program.line(statement.file, line).strip(),
-        "; ".join(dict.fromkeys(cause_of(r) for r in repairs)),
+        "; ".join(dict.fromkeys(filter(None, map(cause_of, repairs)))),
         repair_of(repairs),
         meaning.should_be,
         meaning.where,

@@ -4,15 +4,19 @@ import ast
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gradparity.record.locate.grants import Grant
 from gradparity.record.locate.probe import Trial
+from gradparity.record.locate.repairs import Repair
 from gradparity.record.locate.statements import StatementEdit
 
 LONGEST = 60
 OPERATORS = {"Add": "+", "Sub": "−", "Mult": "*", "Div": "/", "MatMult": "@"}
 
 
-def cause_of(repair: Trial | StatementEdit) -> str:
-    """The mistake in a sentence."""
+def cause_of(repair: Repair) -> str:
+    """The mistake in a sentence; nothing where only the right value is known."""
+    if isinstance(repair, Grant):
+        return ""
     if isinstance(repair, StatementEdit):
         return _of_statement(repair)
     return _of_expression(repair)
@@ -83,9 +87,11 @@ def _of_statement(edit: StatementEdit) -> str:
     return named[str(edit.kind[0])]
 
 
-def repair_of(repairs: Sequence[Trial | StatementEdit]) -> str:
-    """A statement as it should be, with all that is to be changed in it."""
+def repair_of(repairs: Sequence[Repair]) -> str:
+    """A statement as it should be, with all that is to be changed in it; "" if that is unknown."""
     first = repairs[0]
+    if any(isinstance(r, Grant) for r in repairs):
+        return ""
     if isinstance(first, StatementEdit):
         if first.kind[0] == "too early":
             return f"behind line {first.kind[2]}: {ast.unparse(first.statement.node)}"

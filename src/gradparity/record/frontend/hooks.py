@@ -26,6 +26,15 @@ def unclipped(array: Any, *bounds: Any, out: Any = None, **options: Any) -> Any:
     return out
 
 
+def leaves_nothing(bounds: tuple, options: Mapping[str, Any]) -> bool:
+    """Whether a clip's lower bound is above its upper one, so that it replaces everything."""
+    low, high = [*bounds, None, None][:2]
+    low = options.get("a_min", options.get("min", low))
+    high = options.get("a_max", options.get("max", high))
+    both = low is not None and high is not None
+    return both and bool(np.any(np.greater(plain(low), plain(high))))
+
+
 IDENTITY = Operation("=", lambda: lambda x: x, "identity", True, lambda x: x)
 OF_LISTS = frozenset(
     "sum mean max min amax amin prod var std cumsum dot matmul inner outer average norm "
@@ -74,7 +83,7 @@ class Patch:
     def value(self, frame: FrameType) -> Any:
         """The slot's value."""
         names = frame.f_globals | frame.f_locals
-        made = eval(self.code, names)
+        made = self.made(names)
         if self.target is None:
             return made
         now = eval(self.target, names)
@@ -85,6 +94,10 @@ class Patch:
         # Where it is zero it stays zero, whatever the factor.
         ratio = made / now if self.operator == "Mult" else now / made
         return np.where((now == 0) & (made == 0), 1.0, ratio)
+
+    def made(self, names: dict[str, Any]) -> Any:
+        """The expression's value."""
+        return eval(self.code, names)
 
 
 @dataclass
@@ -119,12 +132,12 @@ class Hooks:
     def call(self, function: Callable, *arguments: Any, **options: Any) -> Any:
         """Call a function of anybody's; what is left uninitialised holds zeros."""
         function = _initialised(function)
-        if self.program.unclipped and self._lets_pass(function):
+        if self.program.unclipped and self._lets_pass(function, arguments[1:], options):
             return unclipped(*arguments, **options)
         return function(*arguments, **options)
 
-    def _lets_pass(self, function: Callable) -> bool:
-        if getattr(function, "__name__", "") != "clip":
+    def _lets_pass(self, function: Callable, bounds: tuple, options: Mapping[str, Any]) -> bool:
+        if getattr(function, "__name__", "") != "clip" or leaves_nothing(bounds, options):
             return False
         frame = sys._getframe(2)
         return (frame.f_code.co_filename, frame.f_lineno) in self.program.unclipped
@@ -170,7 +183,7 @@ class Recorder(Hooks):
     def call(self, function: Callable, *arguments: Any, **options: Any) -> Any:
         """Call, with what makes arrays replaced by what records."""
         function = _initialised(function)
-        if self.program.unclipped and self._lets_pass(function):
+        if self.program.unclipped and self._lets_pass(function, arguments[1:], options):
             return unclipped(*arguments, **options)
         try:
             own = REPLACED.get(function) or handler_of(function, arguments, options)

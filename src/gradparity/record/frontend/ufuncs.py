@@ -207,13 +207,13 @@ def hashed(value: Any) -> Hashable:
 
 
 def clipped(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **bounds: Any) -> Any:
-    """`np.clip`: the larger of lower bound and the smaller of array and upper bound."""
+    """`np.clip`: the smaller of upper bound and the larger of array and lower bound."""
     low, high = bounds.get("min", a_min), bounds.get("max", a_max)
     found = recorded(a)
-    if high is not None:
-        found = np.minimum(found, high)
     if low is not None:
         found = np.maximum(found, low)
+    if high is not None:
+        found = np.minimum(found, high)
     return found if out is None else stored(found, out)
 
 

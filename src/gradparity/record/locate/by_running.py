@@ -1,18 +1,20 @@
 """Changes that no value shows: statements left out, moved or replaced, judged by running alone."""
 
+import ast
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
 
-from gradparity.record.frontend.source import Statement
+from gradparity.record.frontend.source import Slot, Statement
 from gradparity.record.locate.carried import Carrier, joined, loops_of
 from gradparity.record.locate.case import Case
+from gradparity.record.locate.grants import grants
 from gradparity.record.locate.missing import Gatherer, additions, last_slots
 from gradparity.record.locate.repairs import Explanation
 from gradparity.record.locate.scenery import Scenery
-from gradparity.record.locate.stages import FEW
+from gradparity.record.locate.stages import FEW, Turns
 from gradparity.record.locate.statements import (
     StatementEdit,
     handed_on,
@@ -20,9 +22,10 @@ from gradparity.record.locate.statements import (
     statement_edits,
 )
 
-STATEMENT_SECONDS, NAMING_SECONDS = 4.5, 1.0
+STATEMENT_SECONDS, NAMING_SECONDS, GRANTING_SECONDS = 4.5, 1.0, 1.5
 MOST = 160  # changes of a kind that are run
 BESIDE = 1.0  # what a change costs more where no value of the backward pass is
+NAMES = (ast.Name, ast.Attribute, ast.Subscript)  # what only hands a value on
 Edits = Callable[[Sequence[Statement]], Iterator[StatementEdit]]
 
 
@@ -78,19 +81,33 @@ def left_out_of_loops(case: Case, now: Explanation) -> Iterator[Explanation]:
 
 def rescaled_arrays(case: Case, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:
     """A size by which an array was to be divided, where all gradients lack the same factor."""
-    graph = scenery.record.graph
-    factors = [
-        float((graph.values(scenery.record.gradients[p]) * truly).sum() / (truly**2).sum())
-        for p, truly in case.right.items()
-        if scenery.record.gradients[p].shape == truly.shape and truly.any()
-    ]
-    if not factors or now.right or np.ptp(factors) > 1e-6 * abs(factors[0]):
+    factor = _common_factor(case, scenery)
+    if now.right or factor is None:
         return
     clips = {case.runner.code.program.slots[n].statement for n in case.runner.base}
     behind = [s for s in case.late() if s not in clips]
-    for edit in islice(rescalings(behind, factors[0]), MOST):
+    for edit in islice(rescalings(behind, factor), MOST):
         if len(case.court.right_with([*now.trials, edit])) == len(case.right):
             yield case.court.evaluated([*now.trials, edit])
+
+
+def _common_factor(case: Case, scenery: Scenery) -> float | None:
+    """What all gradients are times the right ones, if they are."""
+    graph, places = scenery.record.graph, scenery.record.gradients
+    found = {p: graph.values(places[p]) for p in case.right}
+    factors = [
+        float((found[p] * truly).sum() / (truly**2).sum())
+        for p, truly in case.right.items()
+        if found[p].shape == truly.shape and truly.any()
+    ]
+    if not factors or np.ptp(factors) > 1e-6 * abs(factors[0]):
+        return None
+    alike = (
+        case.court.equal(found[p], factors[0] * truly)
+        for p, truly in case.right.items()
+        if found[p].shape == truly.shape
+    )
+    return factors[0] if all(alike) else None
 
 
 def named(case: Case, now: Explanation, edits: Edits, early: bool = False) -> Iterator[Explanation]:
@@ -112,6 +129,29 @@ def fitting_statements(case: Case, now: Explanation, scenery: Scenery) -> Iterat
     fitting = [s for s, misfit in misfits.items() if misfit == 0]
     if len(fitting) <= FEW:
         yield from _edited(case, now, fitting, misfits, STATEMENT_SECONDS / 3)
+
+
+def granted(case: Case, now: Explanation, turns: Turns, scenery: Scenery) -> Iterator[Explanation]:
+    """What some slots may have to yield, put there: something behind it has to become known."""
+    slots = case.runner.code.program.slots
+    shapes = computed(slots, turns, scenery)
+    end = time.process_time() + GRANTING_SECONDS
+    for grant in grants(case.families, slots, shapes):
+        if time.process_time() > min(end, case.deadline):
+            return
+        yield case.court.evaluated([*now.trials, grant])
+
+
+def computed(
+    slots: Sequence[Slot], among: Iterable[int], scenery: Scenery
+) -> dict[int, tuple[tuple[int, ...], int]]:
+    """The shape of what each slot computes, and how often; what only hands on is left out."""
+    found = {}
+    for number in among:
+        seen = scenery.seen.get((slots[number].place, 0))
+        if seen is not None and not isinstance(slots[number].expression, NAMES):
+            found[number] = (seen.provenance.shape, scenery.counts[slots[number].place])
+    return found
 
 
 def whole_statements(case: Case, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:

@@ -31,7 +31,7 @@ def local(
     case: Case, now: Explanation, turns: Turns, scales: Scales, kind: str, simpler: Simpler
 ) -> Iterator[Explanation]:
     """Changes that make a first unknown value a true quantity that was nowhere yet."""
-    prober = _probed(case, now, turns, kind)
+    prober = probed(case, now, turns, kind)
     moving = [t for n in turns if n in case.moves for t in prober.trials[n].values()]
     gains = scales.gains(moving, prober)
     moving.sort(key=lambda t: t.price - PER_WORTH * gains.get(t, 0.0))
@@ -83,7 +83,7 @@ def tried(
     case: Case, now: Explanation, turns: Turns, scales: Scales, kind: str, hasty: bool = False
 ) -> Iterator[Explanation]:
     """The most promising changes of some slots, run; in haste only a few."""
-    prober = _probed(case, now, turns, kind)
+    prober = probed(case, now, turns, kind)
     trials = _simplest([t for n in turns for t in prober.trials[n].values()])
     if kind == "deep":
         trials = scales.making_known(trials) + scales.solving(trials, prober)
@@ -127,7 +127,7 @@ def _repeated(
 def couples(case: Case, now: Explanation, turns: Turns, scales: Scales) -> Iterator[Explanation]:
     """Two slips that put all right together, of which none does anything alone."""
     until = min(case.deadline, time.process_time() + COUPLES_SECONDS)
-    first = _probed(case, now, turns, "slips")
+    first = probed(case, now, turns, "slips")
     trials = [t for n in turns for t in first.trials[n].values() if scales.complete(t)]
     for one in _in_turns(trials):
         if time.process_time() > until:
@@ -167,7 +167,8 @@ def solved(
         yield case.court.evaluated([*now.trials, trial])
 
 
-def _probed(case: Case, now: Explanation, turns: Turns, kind: str) -> Prober:
+def probed(case: Case, now: Explanation, turns: Turns, kind: str) -> Prober:
+    """What changes of some slots would yield, in a run with some repairs."""
     return _probed_run(case, now, turns, kind)[0]
 
 

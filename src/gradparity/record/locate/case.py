@@ -3,10 +3,12 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from gradparity.record.frontend.source import Statement
 from gradparity.record.graph import Array
 from gradparity.record.locate.court import Court
+from gradparity.record.locate.grants import Families
 from gradparity.record.locate.purity import Purity
 from gradparity.record.locate.recognise import Table
 from gradparity.record.locate.repairs import Explanation, Repair
@@ -72,6 +74,11 @@ class Case:
             record, truth, response, self.table, self.backward, slots, self.both, self.moves,
             self.right,
         )  # fmt: skip
+
+    @cached_property
+    def families(self) -> Families:
+        """What statements may have to yield."""
+        return Families(self.table, self.record.graph)
 
     def late(self) -> list[Statement]:
         """In each function those behind the first one of the backward pass."""

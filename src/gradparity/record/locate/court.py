@@ -8,6 +8,7 @@ import numpy as np
 
 from gradparity.record.frontend.hooks import Hooks
 from gradparity.record.graph import Array
+from gradparity.record.locate.grants import Grant
 from gradparity.record.locate.probe import Trial
 from gradparity.record.locate.recognise import (
     EXACT,
@@ -140,9 +141,10 @@ class Court:
         self.pace += 0.1 * (time.process_time() - start - self.pace)
         if not self._same_loss(plain):
             return Explanation(list(trials), frozenset(), IMPOSSIBLE)
-        score, own = self._scores(trials, watch)
-        right = self._right(plain)
-        return Explanation(list(trials), right, score, own, len(right) == len(self.right))
+        right, prints = self._right(plain), watch.prints()
+        score, own = self._scores(trials, np.array(watch.keys), prints)
+        made = _made(trials, np.array(watch.keys), prints)
+        return Explanation(list(trials), right, score, own, len(right) == len(self.right), made)
 
     def right_with(self, trials: Sequence[Repair]) -> frozenset[Path]:
         """Which gradients are right with some repairs."""
@@ -163,22 +165,22 @@ class Court:
         """Whether a gradient is right."""
         return close(got, right, self.scale)
 
-    def _scores(self, trials: Sequence[Repair], watch: Watch) -> tuple[float, float]:
+    def _scores(self, trials: Sequence[Repair], keys: Array, prints: Array) -> tuple[float, float]:
         """How much is recognised, each slot's first values above all; and of the repaired ones.
 
         A quantity counts where it appears first: another name for it is no achievement.
         """
-        if not watch.keys:
+        if not len(keys):
             return 0.0, 0.0
-        prints = watch.prints()
         states, _, _ = self.table.states(prints)
-        worth, keys = WORTHS[states], np.array(watch.keys)
+        worth = WORTHS[states]
         # The best of what is alike but for a factor; a quantity and half of it are no two.
         alike = np.round(distributions(prints), 6)
         worth = worth * _once(alike, np.lexsort((np.arange(len(worth)), -worth)))
         simpler = {t.slot.place for t in trials if isinstance(t, Trial) and t.simplifies}
         score = 0.0
-        for number in np.unique(keys):
+        granted = [t.slot.place for t in trials if isinstance(t, Grant)]
+        for number in np.setdiff1d(keys, granted):
             each = worth[keys == number]
             known = FIRST * each[0] + SECOND * each[:2].min() + (1 - FIRST - SECOND) * each.mean()
             score += float(known) * (SIMPLER if number in simpler else 1.0)
@@ -188,6 +190,14 @@ class Court:
         own = sum(float(known[r].mean()) for r in rows if r.any())
         own += sum(_is_begun(t) for t in trials)
         return score, own + sum(place in self.moves for place in places)
+
+
+def _made(trials: Sequence[Repair], keys: Array, prints: Array) -> bytes:
+    """What the last repair's slot yields, as far as fingerprints tell."""
+    if not trials or not isinstance(trials[-1], Trial):
+        return b""
+    place = trials[-1].slot.place
+    return bytes(str(place), "ascii") + prints[keys == place].astype(np.float32).tobytes()
 
 
 def _is_begun(repair: Repair) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from gradparity.record.locate.by_running import (
     fitting_statements,
+    granted,
     left_out,
     left_out_of_loops,
     named,
@@ -14,15 +15,15 @@ from gradparity.record.locate.by_running import (
 )
 from gradparity.record.locate.by_value import Simpler, couples, local, solved, tried
 from gradparity.record.locate.case import Case
-from gradparity.record.locate.probe import Trial
 from gradparity.record.locate.repairs import Explanation
 from gradparity.record.locate.scenery import Scenery
 from gradparity.record.locate.stages import ANY, FEW, QUITE, Stages
-from gradparity.record.locate.statements import misnamings, renamings
+from gradparity.record.locate.statements import StatementEdit, misnamings, renamings
 from gradparity.record.locate.weigh import Scales
 
 CHEAP = 2.0  # price of a change that solves at which nothing else is looked at
-BETTER, MUCH, NEVER = 0.5, 2.0, 1e9  # by how much a repair has to improve, and to end a step
+BETTER, MUCH = 0.5, 2.0  # by how much a repair has to improve, and to end a step
+CLEARLY, NEVER = 8.0, 1e9  # the same where one mistake is likelier, and where it is taken for sure
 FEW_ACTING = 30
 FEW_WRONG = 2  # gradients that are still wrong, up to which one mistake is taken for their cause
 
@@ -52,14 +53,17 @@ class Looks:
         now: what explains it so far.
         scenery: of it with these repairs.
         better: what has been found in this step, filled meanwhile.
+        alone: one repair more is known to be enough.
     """
 
     def __init__(
-        self, case: Case, now: Explanation, scenery: Scenery, better: Sequence[Explanation]
-    ) -> None:
+        self, case: Case, now: Explanation, scenery: Scenery, better: Sequence[Explanation],
+        alone: bool = False,
+    ) -> None:  # fmt: skip
         self.case, self.now, self.scenery, self.better = case, now, scenery, better
+        self.alone = alone
         self.scales = Scales(scenery, case.table, case.rules, case.court.scale)
-        changed = {t.slot.number for t in now.trials if isinstance(t, Trial)}
+        changed = {t.slot.number for t in now.trials if not isinstance(t, StatementEdit)}
         free = [n for n in case.backward if n not in changed | set(case.runner.base)]
         self.wrong = frozenset(case.right) - now.right
         slots = case.runner.code.program.slots
@@ -67,7 +71,8 @@ class Looks:
         # One more mistake is likelier than several, unless several gradients go on being wrong,
         # or no value is one of which just the wrong ones depend.
         explicable = bool(self.stages.fitting or self.stages.misshapen)
-        self.single = explicable and (not now.trials or len(self.wrong) <= FEW_WRONG)
+        few = not now.trials or len(self.wrong) <= FEW_WRONG
+        self.single = alone or (explicable and few)
         self.partly = NEVER if self.single else BETTER
         self.few = len(self.stages.fitting) <= FEW
         self.simpler: Simpler = {}
@@ -114,6 +119,10 @@ class Looks:
             yield Look(QUITE, self.partly, self._local(self.stages.unknown, kind))
         for kind in ("small", "deep"):
             yield Look(QUITE, self.partly, self._tried(self.stages.still, kind))
+        if not self.alone:
+            gain = MUCH if self.now.trials or not self.single else CLEARLY
+            yield Look(ANY, gain if self.single else NEVER, iter(()))
+            yield Look(ANY, gain, granted(self.case, self.now, self.stages.zero, self.scenery))
 
     def _at_length(self) -> Iterator[Look]:
         """What takes longer; behind it what helps is taken."""

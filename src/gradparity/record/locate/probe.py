@@ -66,6 +66,12 @@ class Trial:
         return key[0] in SIMPLER or key[:2] == ("constant", 0)
 
     @property
+    def adds(self) -> bool:
+        """Whether it adds a term."""
+        kind, *rest = self.change.key
+        return kind in ("plus", "minus") or (kind == "product" and rest[0] in ("Add", "Sub"))
+
+    @property
     def key(self) -> tuple:
         """Tells changes of a slot apart."""
         return (*map(id, self.targets), *self.change.key)

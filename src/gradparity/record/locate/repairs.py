@@ -7,11 +7,12 @@ from types import CodeType
 
 from gradparity.record.frontend.code import Code
 from gradparity.record.frontend.hooks import Patch
+from gradparity.record.locate.grants import Grant
 from gradparity.record.locate.probe import Trial
 from gradparity.record.locate.statements import StatementEdit
 from gradparity.record.subject.trees import Path
 
-Repair = Trial | StatementEdit
+Repair = Trial | StatementEdit | Grant
 PER_WORTH = 5.0  # nats that one more known statement is worth
 LEAF_WORTH = 2.0  # statements that one more right gradient is worth
 COMPLETE = 1e6
@@ -41,6 +42,7 @@ class Explanation:
         score: how much of the backward pass is recognised under them.
         own: of how many of the repaired statements the own values are known then.
         complete: whether all gradients are right.
+        made: tells what the last repair's slot yields then; empty where it has none.
     """
 
     trials: list[Repair] = field(default_factory=list)
@@ -48,6 +50,7 @@ class Explanation:
     score: float = 0.0
     own: float = 0.0
     complete: bool = False
+    made: bytes = b""
 
     @property
     def price(self) -> float:
@@ -76,7 +79,8 @@ def version_of(code: Code, trials: Sequence[Repair], base: Mapping[int, Patch]) 
         trials: the repairs.
         base: patches that every run has.
     """
-    patches = {**base, **{t.slot.number: t.patch for t in trials if isinstance(t, Trial)}}
+    changed = [t for t in trials if not isinstance(t, StatementEdit)]
+    patches = {**base, **{t.slot.number: t.patch for t in changed}}
     edits: dict[ast.stmt, list[ast.stmt]] = {}
     for t in trials:
         if isinstance(t, StatementEdit):

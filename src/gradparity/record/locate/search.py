@@ -1,14 +1,18 @@
 """From wrong gradients to the statements that are wrong, and what should stand there."""
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
+from gradparity.record.frontend.source import Statement
 from gradparity.record.locate.by_running import rescaled_arrays
 from gradparity.record.locate.case import Case
 from gradparity.record.locate.definitions import at_definition
+from gradparity.record.locate.grants import Grant
 from gradparity.record.locate.looks import BETTER, CHEAP, MUCH, Look, Looks
 from gradparity.record.locate.probe import Trial
+from gradparity.record.locate.refine import refined
 from gradparity.record.locate.repairs import Explanation, Repair, only_moves
 from gradparity.record.locate.scenery import Scenery
 from gradparity.record.locate.stages import ANY, LIKELY
@@ -16,9 +20,11 @@ from gradparity.record.locate.stages import ANY, LIKELY
 MOST_REPAIRS = 12
 FITTING = 1.0  # how much more it may cost where exactly the wrong gradients depend on it
 SURELY = 6.0  # by how much a repair that puts no gradient right has to improve
+KNOWN = 0.7  # what it costs to change what was a true quantity
 TIE = 0.3  # by how little a repair may be worse than one of a later statement
 SURE = 4.5  # price of a repair up to which it is told although it is not all
-HELPS = 1.5  # how much more is known with it
+HOPE = 2.5  # by how much a repair may be worse whose own value becomes known
+HELPS = 1.2  # how much more is known with it
 
 
 @dataclass
@@ -48,7 +54,7 @@ class Search:
             now = following
             if not now.complete:
                 record, truth = self.case.recorded_with(now.trials)
-        return self._defined(self._pruned(now))
+        return self._defined(self._pruned(refined(self.case, now, self._alone)))
 
     def rescaled(self, found: Explanation) -> Explanation:
         """With the division by a size that all gradients lack, if one puts them right."""
@@ -60,7 +66,7 @@ class Search:
 
     def certain(self, trials: Sequence[Repair]) -> list[Repair]:
         """The repairs that are told although they are not all: without each, less is right."""
-        kept = [t for t in trials if t.price <= SURE]
+        kept = [t for t in trials if t.price <= SURE or isinstance(t, Grant)]
         for trial in list(kept):
             whole = self.case.court.evaluated(kept)
             fewer = self.case.court.evaluated([t for t in kept if t is not trial])
@@ -69,8 +75,8 @@ class Search:
         return kept
 
     def _pruned(self, found: Explanation) -> Explanation:
-        """Without repairs that a later one has made needless."""
-        for trial in list(found.trials):
+        """Without repairs that a later one has made needless; grants hide what is before them."""
+        for trial in [t for t in found.trials if not isinstance(t, Grant)]:
             if len(found.trials) > 1:
                 fewer = self.case.court.evaluated([t for t in found.trials if t is not trial])
                 if fewer.right >= found.right and fewer.total <= found.total + BETTER:
@@ -82,28 +88,56 @@ class Search:
         for trial in found.trials:
             program = self.case.runner.code.program
             edit = at_definition(program, trial) if isinstance(trial, Trial) else None
-            if edit is not None:
+            if edit is not None and not self._known_without(found, trial, edit.statement):
                 moved = self.case.court.evaluated([edit if t is trial else t for t in found.trials])
                 if moved.right >= found.right:
                     found = moved
         return found
 
-    def _step(self, now: Explanation, scenery: Scenery) -> Explanation | None:
-        """One more repair, or several that do not depend on each other."""
+    def _known_without(self, found: Explanation, trial: Repair, statement: Statement) -> bool:
+        """Whether all that a statement yields is true without a repair behind it."""
+        record, truth = self.case.recorded_with([t for t in found.trials if t is not trial])
+        scenery, slots = self.case.scenery(record, truth), self.case.runner.code.program.slots
+        places = {s.place for s in slots if s.statement is statement and s.kind == "value"}
+        return bool(places) and not places & set(scenery.first)
+
+    def _alone(self, now: Explanation, scenery: Scenery) -> Explanation | None:
+        return self._step(now, scenery, alone=True)
+
+    def _step(self, now: Explanation, scenery: Scenery, alone: bool = False) -> Explanation | None:
+        """One more repair, or several that do not depend on each other.
+
+        Args:
+            now: what explains the gradients so far.
+            scenery: of it.
+            alone: one repair more is known to be enough.
+        """
         better: list[Explanation] = []
-        for look in Looks(self.case, now, scenery, better).all():
+        hopeful: list[Explanation] = []
+        for look in Looks(self.case, now, scenery, better, alone).all():
             for found in self._found(look):
                 if found.total < now.total - BETTER and not self._in_vain(found, scenery):
                     better.append(found)
                     cheap = found.price - now.price <= CHEAP and not _spoils(found, scenery)
                     if cheap and found.complete:
                         return found
+                elif self._hopeful(found, now, scenery):
+                    hopeful.append(found)
+            better[:] = _simplest(better)
             better.sort(key=lambda e: (round(e.total, 1), e.trials[-1].statement.number))
             if better and self._convinces(better[0], now, scenery, look):
                 break
             if time.process_time() > self.case.deadline:
                 break
-        return self._combined(better) if better else None
+        if better:
+            return self._combined(better, scenery)
+        onwards = hopeful if now.trials and not alone else []
+        return min(onwards, key=lambda e: e.total, default=None)
+
+    def _hopeful(self, found: Explanation, now: Explanation, scenery: Scenery) -> bool:
+        """Whether it makes a value known although nothing follows: the next mistake may hide it."""
+        likely = found.total < now.total + HOPE and found.own > now.own + 0.5
+        return likely and not _spoils(found, scenery) and not self._in_vain(found, scenery)
 
     def _found(self, look: Look) -> Iterator[Explanation]:
         """What a look finds; a fault of ours in it ends it, and is told."""
@@ -120,12 +154,16 @@ class Search:
         returned = scenery.returned.get(repair.slot.place)
         return returned is not None and returned not in found.right
 
-    def _combined(self, better: Sequence[Explanation]) -> Explanation:
+    def _combined(self, better: Sequence[Explanation], scenery: Scenery) -> Explanation:
         """The best, with the other ones that improve on it still."""
         best = better[0]
         if best.complete:
-            equals = [e for e in better if e.complete and e.total <= best.total + TIE]
-            return min(equals, key=lambda e: (e.trials[-1].statement.number, e.total))
+            complete = [e for e in better if e.complete]
+            weighed = [(e.total + KNOWN * _was_known(e, scenery), e) for e in complete]
+            least = min(total for total, _ in weighed)
+            equals = [(e.trials[-1].statement.number, total, e) for total, e in weighed]
+            within = [e for e in equals if e[1] <= least + TIE]
+            return min(within, key=lambda e: e[:2])[2]
         taken = {best.trials[-1].statement.number}
         for other in better[1:]:
             repair = other.trials[-1]
@@ -152,6 +190,30 @@ class Search:
         fits = isinstance(repair, Trial) and not scenery.misfit(repair.slot.place, wrong)
         bonus = FITTING if fits and look.enough >= LIKELY else 0.0
         return best.price - now.price <= look.enough + bonus
+
+
+def _simplest(better: Sequence[Explanation]) -> list[Explanation]:
+    """Of repairs that make a slot yield the same, the cheapest, with the best score of them."""
+    groups: dict[Hashable, list[Explanation]] = defaultdict(list)
+    for found in better:
+        groups[found.made or id(found)].append(found)
+    simplest = []
+    for group in groups.values():
+        cheapest = min(group, key=lambda e: (e.price, e.total))
+        alike = [e.score for e in group if e.right == cheapest.right]
+        simplest.append(replace(cheapest, score=max(alike)))
+    return simplest
+
+
+def _was_known(found: Explanation, scenery: Scenery) -> bool:
+    """Whether the last repair changes what was a true quantity when it was executed first.
+
+    A sum that lacks a term is a true quantity too: a part of the gradient.
+    """
+    repair = found.trials[-1]
+    if not isinstance(repair, Trial) or repair.adds:
+        return False
+    return scenery.first.get(repair.slot.place) != 0
 
 
 def _spoils(found: Explanation, scenery: Scenery) -> bool:

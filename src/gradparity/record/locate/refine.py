@@ -1,0 +1,77 @@
+"""Changes of expressions in the place of what was granted, now that nothing else is wrong."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from gradparity.record.locate.by_running import computed
+from gradparity.record.locate.by_value import probed
+from gradparity.record.locate.case import Case
+from gradparity.record.locate.grants import Grant, grants
+from gradparity.record.locate.probe import Trial
+from gradparity.record.locate.repairs import Explanation
+from gradparity.record.locate.scenery import Scenery
+
+SECONDS = 6.0  # for each granted value, and once more where two stand side by side
+MOST_CHANGES = 3  # of a statement, that make it yield what was granted
+Step = Callable[[Explanation, Scenery], Explanation | None]
+
+
+def refined(case: Case, found: Explanation, step: Step) -> Explanation:
+    """An explanation with changes instead of grants, as far as there are any.
+
+    Args:
+        case: the subject.
+        found: what explains its gradients.
+        step: looks for the one repair that is missing.
+    """
+    waiting = [t for t in found.trials if isinstance(t, Grant)] if found.complete else []
+    while waiting:
+        grant = waiting.pop()  # the last one hides what is before it
+        case.deadline = max(case.deadline, time.process_time()) + SECONDS
+        others = [t for t in found.trials if t is not grant]
+        now = case.court.evaluated(others)
+        if now.complete:
+            continue
+        scenery = case.scenery(*case.recorded_with(others))
+        better = step(now, scenery)
+        if better is None or not better.complete:
+            both = _side_by_side(case, now, grant, scenery)
+            better = min(both, key=lambda e: e.price, default=None)
+        if better is not None:
+            waiting += [t for t in better.trials if isinstance(t, Grant) and t not in found.trials]
+            found = better
+    return found
+
+
+def _side_by_side(
+    case: Case, now: Explanation, grant: Grant, scenery: Scenery
+) -> Iterator[Explanation]:
+    """A change that yields what was granted once something before it is granted as well."""
+    slots, until = case.runner.code.program.slots, time.process_time() + SECONDS
+    near, granted = scenery.near(0), {t.slot.number for t in now.trials if isinstance(t, Grant)}
+    before = [n for n in sorted(case.backward) if slots[n].place in near or n in granted]
+    before = [n for n in before if n != grant.slot.number]
+    for other in grants(case.families, slots, computed(slots, before, scenery)):
+        if time.process_time() > until:
+            return
+        if _alike(other, grant):  # what is only handed on would do
+            continue
+        rest = [t for t in now.trials if not isinstance(t, Grant) or t.slot is not other.slot]
+        with_other = Explanation([*rest, other])
+        turns = {grant.slot.number: frozenset({0})}
+        trials = probed(case, with_other, turns, "small").trials[grant.slot.number].values()
+        right = [t for t in trials if _yields(t, grant, case)]
+        for trial in sorted(right, key=lambda t: t.price)[:MOST_CHANGES]:
+            found = case.court.evaluated([*with_other.trials, trial])
+            if found.complete:
+                yield found
+
+
+def _alike(one: Grant, other: Grant) -> bool:
+    return one.values[0].shape == other.values[0].shape and np.allclose(one.values, other.values)
+
+
+def _yields(trial: Trial, grant: Grant, case: Case) -> bool:
+    return 0 in trial.values and case.court.equal(trial.values[0], grant.values[0])
