@@ -192,7 +192,8 @@ def _locate(
         )
         if len(explanation.right) == len(found.true):
             search, alone = seek.search(1.0), not explanation.trials
-            explanation = explanation if alone else search.rescaled(explanation)
+            trials = [t.over(factor) if isinstance(t, Grant) else t for t in explanation.trials]
+            explanation = explanation if alone else search.rescaled(trials)
             if alone or not explanation.complete:
                 explanation = search.run(explanation.trials)
     if search.case.failures:

@@ -60,6 +60,10 @@ class Case:
         self.failures: list[str] = []  # our own, that must not cost the verdict
         self.deadline = time.process_time() + SECONDS
 
+    def failed(self, error: Exception) -> None:
+        """Keep a fault of ours."""
+        self.failures.append(f"{type(error).__name__}: {error}")
+
     def recorded_with(self, trials: Sequence[Repair]) -> tuple[Record, Truth]:
         """The subject with some repairs."""
         version = self.court.version(trials)

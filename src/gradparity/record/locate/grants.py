@@ -55,6 +55,10 @@ class Grant:
     root: ast.expr
     price: float = PRICE
 
+    def over(self, factor: float) -> "Grant":
+        """The same for gradients that are not taken times a factor."""
+        return Grant(self.slot, tuple(v / factor for v in self.values), self.root, self.price)
+
     @property
     def statement(self) -> Statement:
         """Where it stands."""

@@ -37,12 +37,14 @@ class Look:
         gain: by how much one that does not has to improve.
         found: explanations with one repair more, as they are asked for.
         rights: how many gradients more the latter has to put right.
+        partly: the price up to which it is taken, where that is another one.
     """
 
     enough: float
     gain: float
     found: Iterator[Explanation]
     rights: int = 0
+    partly: float = 0.0
 
 
 class Looks:
@@ -121,8 +123,10 @@ class Looks:
             yield Look(QUITE, self.partly, self._tried(self.stages.still, kind))
         if not self.alone:
             gain = MUCH if self.now.trials or not self.single else CLEARLY
-            yield Look(ANY, gain if self.single else NEVER, iter(()))
-            yield Look(ANY, gain, granted(self.case, self.now, self.stages.zero, self.scenery))
+            enough = QUITE if self.single else ANY
+            yield Look(enough, gain, iter(()), partly=ANY)
+            grants = granted(self.case, self.now, self.stages.zero, self.scenery)
+            yield Look(enough, gain, grants, partly=ANY)
 
     def _at_length(self) -> Iterator[Look]:
         """What takes longer; behind it what helps is taken."""

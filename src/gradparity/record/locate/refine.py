@@ -70,7 +70,8 @@ def _side_by_side(
 
 
 def _alike(one: Grant, other: Grant) -> bool:
-    return one.values[0].shape == other.values[0].shape and np.allclose(one.values, other.values)
+    first, second = one.values[0], other.values[0]
+    return first.shape == second.shape and np.allclose(first, second)
 
 
 def _yields(trial: Trial, grant: Grant, case: Case) -> bool:

@@ -54,12 +54,12 @@ class Search:
             now = following
             if not now.complete:
                 record, truth = self.case.recorded_with(now.trials)
-        return self._defined(self._pruned(refined(self.case, now, self._alone)))
+        return self._defined(self._pruned(self._refined(now)))
 
-    def rescaled(self, found: Explanation) -> Explanation:
+    def rescaled(self, trials: Sequence[Repair]) -> Explanation:
         """With the division by a size that all gradients lack, if one puts them right."""
-        now = self.case.court.evaluated(found.trials)
-        record, truth = self.case.recorded_with(found.trials)
+        now = self.case.court.evaluated(trials)
+        record, truth = self.case.recorded_with(trials)
         for better in rescaled_arrays(self.case, now, self.case.scenery(record, truth)):
             return better
         return now
@@ -95,11 +95,20 @@ class Search:
         return found
 
     def _known_without(self, found: Explanation, trial: Repair, statement: Statement) -> bool:
-        """Whether all that a statement yields is true without a repair behind it."""
+        """Whether all that a statement yields is true without a repair behind it, and whole."""
+        if isinstance(trial, Trial) and trial.adds:
+            return False
         record, truth = self.case.recorded_with([t for t in found.trials if t is not trial])
         scenery, slots = self.case.scenery(record, truth), self.case.runner.code.program.slots
         places = {s.place for s in slots if s.statement is statement and s.kind == "value"}
         return bool(places) and not places & set(scenery.first)
+
+    def _refined(self, found: Explanation) -> Explanation:
+        try:
+            return refined(self.case, found, self._alone)
+        except Exception as error:
+            self.case.failed(error)
+            return found
 
     def _alone(self, now: Explanation, scenery: Scenery) -> Explanation | None:
         return self._step(now, scenery, alone=True)
@@ -144,7 +153,7 @@ class Search:
         try:
             yield from look.found
         except Exception as error:
-            self.case.failures.append(f"{type(error).__name__}: {error}")
+            self.case.failed(error)
 
     def _in_vain(self, found: Explanation, scenery: Scenery) -> bool:
         """Whether the last repair changes a returned gradient itself and leaves it wrong."""
@@ -182,7 +191,7 @@ class Search:
             return False
         if not best.complete:
             more, better = len(best.right) - len(now.right), now.total - best.total
-            likely = best.price - now.price <= look.enough
+            likely = best.price - now.price <= max(look.enough, look.partly)
             helps = more >= look.rights or (more >= 0 and better > SURELY)
             return likely and better > look.gain and helps
         repair = best.trials[-1]
