@@ -21,8 +21,8 @@ import tyro
 from rich.console import Console
 from rich.progress import track
 
-from lstm_lm import checkpoint
-from lstm_lm.checkpoint import Checkpoint
+from lstm_lm.keep import checkpoint
+from lstm_lm.keep.checkpoint import Checkpoint
 from lstm_lm.loop import beginning
 from lstm_lm.options import Options as Training
 from lstm_lm.tasks import make_task

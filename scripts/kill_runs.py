@@ -19,8 +19,8 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
-from lstm_lm import checkpoint
-from lstm_lm.run_folder import RunFolder
+from lstm_lm.keep import checkpoint
+from lstm_lm.keep.folder import RunFolder
 from lstm_spec import InputError
 from lstm_spec.files import UNFINISHED
 
@@ -88,7 +88,7 @@ def _start(place: Path, options: Options) -> subprocess.Popen:
     place.mkdir(exist_ok=True)
     new = ["--hidden", options.hidden, "--batch", options.batch, "--steps", options.steps]
     new += ["--evaluate-every", options.every, "--out", RUN]
-    arguments = ["--resume", RUN] if (place / RUN / "config.json").exists() else new
+    arguments = ["--resume", RUN] if (place / RUN / "last.safetensors").exists() else new
     line = [sys.executable, TRAIN, *arguments]
     return subprocess.Popen([*map(str, line)], cwd=place, stdout=subprocess.DEVNULL)
 

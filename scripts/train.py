@@ -5,8 +5,13 @@ import sys
 
 if __name__ == "__main__":
     try:
-        from lstm_lm.train_cli import main
+        from lstm_lm.keep import signals
 
-        main()
-    except KeyboardInterrupt:  # while packages are imported; later, main answers it
+        signals.install()  # before packages are imported, which takes a while
+    except KeyboardInterrupt:
+        print("stopped before anything was begun")
         sys.exit(130)
+
+    from lstm_lm.train_cli import main
+
+    main()

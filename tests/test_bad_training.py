@@ -35,8 +35,8 @@ BAD = {
     "hidden": (["--hidden", "0"], "--hidden: got 0, expected 1 or more"),
     "short": (["--data", "short"], "tokens to train on, expected at least"),
     "place": (["--out", "short/run"], "short/run: cannot be made: Not a directory"),
-    "nowhere": (["--resume", "nowhere"], "nowhere: no config.json can be read, expected"),
-    "no folder": (["--resume", "short"], "short: no config.json can be read, expected"),
+    "nowhere": (["--resume", "nowhere"], "nowhere: no such folder, expected that of a run"),
+    "no folder": (["--resume", "short"], "short: no such folder, expected that of a run"),
 }
 
 
@@ -100,8 +100,8 @@ EDITS = {
         {"dtype": "float16"},
         "dtype: got 'float16', expected float32 or float64",
     ),
-    "range": ({"hidden": 0}, "--hidden: got 0, expected 1 or more"),
-    "model": ({"hidden": 9}, "last.safetensors: has hidden 8, config.json beside it 9"),
+    "range": ({"hidden": 0}, "hidden is 0, the checkpoint has 8"),
+    "model": ({"hidden": 9}, "hidden is 9, the checkpoint has 8"),
     "entry": ({"color": "red"}, "configuration: unknown entries color"),
 }
 
@@ -138,7 +138,10 @@ def test_the_checkpoint_of_another_run(run, tmp_path, capsys):
     assert train(*SMALL, "--layers", 2, "--steps", 20, "--out", tmp_path / "other") == 0
     shutil.copy(tmp_path / "other" / "last.safetensors", run)
     assert train("--resume", run) == 2
-    assert "has layers 2, config.json beside it 1: not the same run" in capsys.readouterr().err
+    assert (
+        "not the configuration of last.safetensors (layers is 1, the checkpoint has 2)"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("garbage", [b'{"step": 2', b"\xff\xfe\n", b"[1]\n", b"{}\n"])
@@ -168,7 +171,7 @@ def test_full_disks_and_narrow_terminals(tmp_path):
     script = SCRIPTS / "train.py"
     line = f"{sys.executable} {script} --steps 20 --evaluate-every 10 --hidden 64"
     cases = {
-        f"ulimit -f 20; {line} --out {tmp_path / 'a'}": "best.safetensors: cannot be written: File",
+        f"ulimit -f 20; {line} --out {tmp_path / 'a'}": "last.safetensors: cannot be written: File",
         f"{line} --out {tmp_path / 'b'} >/dev/full": "train.py: No space left on device",
     }
     for shell, message in cases.items():

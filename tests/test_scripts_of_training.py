@@ -35,15 +35,16 @@ def test_killed_runs(monkeypatch, capsys):
 # Checkpoints written as most programs write them: a kill in between leaves half a file.
 CARELESS = """
 import time
-from lstm_lm import checkpoint, train_cli
+from lstm_lm import train_cli
+from lstm_lm.keep.disk import Disk
 
-def write(path, content):
-    with open(path, "wb", buffering=0) as file:
+def write(disk, name, content):
+    with open(disk.path / name, "wb", buffering=0) as file:
         file.write(content[:1000])
         time.sleep(0.25)
         file.write(content[1000:])
 
-checkpoint.write_whole = write
+Disk.write = write
 train_cli.main()
 """
 
@@ -51,12 +52,13 @@ train_cli.main()
 FORGETFUL = """
 import sys
 import time
-from lstm_lm import checkpoint, loop, train_cli
+from lstm_lm import loop, train_cli
+from lstm_lm.keep.disk import Disk
 
 if "--resume" in sys.argv:
     loop.learning_rate = lambda *_: 0.123
-save = checkpoint.save
-checkpoint.save = lambda *found: (time.sleep(0.25), save(*found))
+write = Disk.write
+Disk.write = lambda *found: (time.sleep(0.25), write(*found))
 train_cli.main()
 """
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from running import SMALL, losses, start, train, wait_for
 
-from lstm_lm import checkpoint
+from lstm_lm.keep import checkpoint
 from lstm_spec.tree import leaves
 
 
@@ -116,7 +116,7 @@ def test_a_resumed_run_keeps_its_model(tmp_path, capsys, text):
     assert "holds a run already; go on with --resume" in capsys.readouterr().err
     assert train(*SMALL, "--steps", 10, "--out", out, "--overwrite") == 0
     assert train("--resume", tmp_path / "nowhere") == 2
-    assert "no config.json can be read, expected the folder of a run" in capsys.readouterr().err
+    assert "no such folder, expected that of a run" in capsys.readouterr().err
 
 
 def test_other_data_is_refused(text, tmp_path, capsys):

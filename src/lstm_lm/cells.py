@@ -1,11 +1,11 @@
 """The kinds of cell that can be trained: their weights and states, apart from their mathematics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from lstm_lm.options import Options
 from lstm_spec import Config, Params, State, init_params, validate_params, zero_state
-from lstm_spec.params import params_from_leaves
+from lstm_spec.params import param_shapes, params_from_leaves
 
 
 class Cell(NamedTuple):
@@ -16,12 +16,14 @@ class Cell(NamedTuple):
         zero_state: the state before a sequence, for so many sequences side by side.
         state: named tuple of a state's arrays.
         from_leaves: the tree of weights, or of moments, from arrays by path.
+        shapes: of the weights by path; where there are none, a file's are not held to them.
     """
 
     init: Callable[[Config, Options], Any]
     zero_state: Callable[[Config, int], Any]
     state: Any
     from_leaves: Callable[[dict[str, Any], Options], Any]
+    shapes: Callable[[Config], Mapping[str, tuple[int, ...]]] | None = None
 
 
 def _lstm(config: Config, options: Options) -> Params:
@@ -34,7 +36,7 @@ def _lstm_from_leaves(by_path: dict[str, Any], options: Options) -> Params:
     return params
 
 
-LSTM = Cell(_lstm, zero_state, State, _lstm_from_leaves)
+LSTM = Cell(_lstm, zero_state, State, _lstm_from_leaves, param_shapes)
 
 # By backend; one that is not listed has the LSTM.
 CELLS: dict[str, Cell] = {}

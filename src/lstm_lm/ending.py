@@ -2,8 +2,8 @@
 
 import json
 
-from lstm_lm import checkpoint
-from lstm_lm.checkpoint import Checkpoint
+from lstm_lm.keep import checkpoint
+from lstm_lm.keep.checkpoint import Checkpoint
 from lstm_lm.loop import Trainer
 from lstm_lm.plots import draw_loss
 from lstm_lm.progress import describe

@@ -4,14 +4,11 @@ import io
 import sys
 from collections.abc import Callable
 
+from lstm_lm.keep.signals import StoppedError
 from lstm_spec import InputError
 from lstm_spec.files import silence_output
 
 OK, FAILED, BAD_USE, INTERRUPTED, CLOSED = 0, 1, 2, 130, 141
-
-
-class InterruptedRunError(Exception):
-    """Ctrl-C: everything is saved."""
 
 
 def guarded(name: str, work: Callable[[], int]) -> int:
@@ -26,12 +23,15 @@ def guarded(name: str, work: Callable[[], int]) -> int:
     except MemoryError as error:
         print(f"{name}: not enough memory: {error}", file=sys.stderr)
         return BAD_USE
-    except (KeyboardInterrupt, InterruptedRunError):
+    except StoppedError as stopped:
+        return stopped.code
+    except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
         silence_output()
         return CLOSED
     except OSError as error:
-        print(f"{name}: {error.strerror or error}", file=sys.stderr)
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"{name}: {place}{error.strerror or error}", file=sys.stderr)
         silence_output()
         return BAD_USE

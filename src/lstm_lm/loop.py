@@ -1,24 +1,20 @@
 """The training loop: the same for every task and every backend."""
 
 import math
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
-from typing import Any
 
 import numpy as np
 
 from lstm_lm.cells import cell_of
-from lstm_lm.checkpoint import Checkpoint
 from lstm_lm.dropout import dropout_factors
 from lstm_lm.engines import Engine, Training, first_sick_leaf
-from lstm_lm.exits import InterruptedRunError
+from lstm_lm.keep import signals
+from lstm_lm.keep.checkpoint import Checkpoint
+from lstm_lm.keep.folder import RunFolder
+from lstm_lm.keep.signals import StoppedError
 from lstm_lm.optimizers import Moments, Optimizer
 from lstm_lm.options import Options
 from lstm_lm.progress import Progress
-from lstm_lm.run_folder import RunFolder
 from lstm_lm.schedule import Course, learning_rate
 from lstm_lm.tasks import Task
 from lstm_spec import Batch, InputError, Params
@@ -47,29 +43,32 @@ class Trainer:
         self.options, self.task, self.engine, self.folder = start.options, task, engine, folder
         self.progress = progress
         self.step, self.course = start.step, start.course
+        self.unvalidated = start.commit is not None and start.commit.unvalidated
         self.training = engine.start(start.training)
         self.validation = task.held_out("validation")
         self.finite_loss = math.nan
         self.seconds, self.tokens = 0.0, 0
 
     def run(self) -> None:
-        """Update until the end, an early stop, or Ctrl-C.
+        """Update until the end, an early stop, or a signal.
 
         Raises:
             SickRunError: the loss or a gradient is no longer finite.
-            InterruptedRunError: Ctrl-C was pressed; the checkpoint is saved.
+            StoppedError: a signal came; everything is committed.
             InputError: a file cannot be written.
         """
-        self.folder.cut_back(self.step)
-        with _interrupts() as interrupted:
+        with signals.deferred() as stop:
+            if self.unvalidated:
+                self._validate(stop)
             while self.step < self.task.total_steps and not self._out_of_patience():
                 self._update()
                 due = self.step % (self.options.evaluate_every or 1) == 0
                 if due or self.step == self.task.total_steps:
-                    self._validate()
-                if interrupted():
+                    self._validate(stop)
+                elif stop.asked:
                     self._save(best=False)
-                    raise InterruptedRunError
+                if stop.asked:
+                    raise StoppedError(stop.asked)
         self.progress.finish()
 
     def _update(self) -> None:
@@ -95,24 +94,40 @@ class Trainer:
         factors = dropout_factors(self.options, self.step, len(batch.tokens))
         return batch._replace(initial_state=state, dropout=factors)
 
-    def _validate(self) -> None:
-        """Measure the held-out loss, record it, and save; without held-out data, only save."""
+    def _validate(self, stop: signals.Stop) -> None:
+        """Measure the held-out loss, record it, and save; without held-out data, only save.
+
+        A signal ends the measurement; it is made when the run goes on.
+        """
         best = True
         self._require_health()
         if self.validation:
-            loss = self.held_out_loss(self.training.params, self.validation)
+            loss = self.held_out_loss(self.training.params, self.validation, stop)
+            if stop.asked:
+                self.folder.commit(self.checkpoint(), best=False, unvalidated=True)
+                raise StoppedError(stop.asked)
             self.course = self.course.after(loss, self.step, self.options)
             best = self.course.best_step == self.step
             self.folder.append({"step": self.step, "validation": loss})
             self.progress.validated(self.step, loss, best)
         self._save(best=best)
 
-    def held_out_loss(self, params: Params, windows: list[Batch]) -> float:
-        """Mean nats per token over consecutive windows, states carried from one to the next."""
+    def held_out_loss(
+        self, params: Params, windows: list[Batch], stop: signals.Stop | None = None
+    ) -> float:
+        """Mean nats per token over consecutive windows, states carried from one to the next.
+
+        Args:
+            params: the model.
+            windows: at least one.
+            stop: where it asks for an end, what has been read until then.
+        """
         total, count = 0.0, 0
         config = self.options.config(len(self.task.vocabulary))
         state = cell_of(self.options).zero_state(config, windows[0].tokens.shape[1])
         for window in windows:
+            if count and stop is not None and stop.asked:
+                break
             loss, state = self.engine.loss(params, window._replace(initial_state=state))
             tokens = int(window.mask.sum()) if window.mask is not None else window.tokens.size
             total, count = total + loss * tokens, count + tokens
@@ -135,7 +150,7 @@ class Trainer:
 
     def _save(self, *, best: bool) -> None:
         self._require_health()
-        self.folder.save(self.checkpoint(), best=best)
+        self.folder.commit(self.checkpoint(), best=best)
 
     def _out_of_patience(self) -> bool:
         return 0 < self.options.patience <= self.course.stale
@@ -155,20 +170,3 @@ class Trainer:
             return f"weight {weight}"
         gradient = first_sick_leaf(self.engine.gradients(self.training.params, batch))
         return f"gradient {gradient}" if gradient else "the loss, with finite weights and gradients"
-
-
-@contextmanager
-def _interrupts() -> Iterator[Callable[[], bool]]:
-    """Remember Ctrl-C until an update is whole; a second one stops at once."""
-    pressed: list[int] = []
-
-    def remember(number: int, frame: FrameType | None) -> Any:
-        if pressed:
-            raise KeyboardInterrupt
-        pressed.append(number)
-
-    before = signal.signal(signal.SIGINT, remember)
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, before)

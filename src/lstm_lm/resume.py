@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from lstm_lm.cells import cell_of
-from lstm_lm.checkpoint import Checkpoint
+from lstm_lm.keep.checkpoint import Checkpoint
+from lstm_lm.keep.folder import RunFolder
 from lstm_lm.option_rules import flag
 from lstm_lm.options import Options
-from lstm_lm.run_folder import RunFolder
 from lstm_lm.tasks import Task
 from lstm_spec import InputError
 
@@ -26,13 +26,12 @@ def given(options: Options, arguments: list[str]) -> dict[str, Any]:
     }
 
 
-def resumed_options(folder: RunFolder, changes: dict[str, Any]) -> Options:
-    """The stored options, changed as far as they may be.
+def resumed_options(stored: Options, folder: RunFolder, changes: dict[str, Any]) -> Options:
+    """A run's options, changed as far as they may be.
 
     Raises:
         InputError: names the option that cannot change, or that the folder holds no run.
     """
-    stored = folder.options()
     for name in ("out", "overwrite"):
         if name in changes:
             raise InputError(f"{flag(name)}: does not go with --resume {folder.path}")

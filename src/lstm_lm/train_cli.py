@@ -2,23 +2,25 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from lstm_lm import checkpoint
-from lstm_lm.checkpoint import Checkpoint
 from lstm_lm.ending import finish
 from lstm_lm.engines import make_engine
-from lstm_lm.exits import OK, InterruptedRunError, guarded
+from lstm_lm.exits import OK, guarded
+from lstm_lm.keep import signals
+from lstm_lm.keep.folder import RunFolder, numbered
+from lstm_lm.keep.signals import StoppedError
 from lstm_lm.loop import Trainer, beginning
 from lstm_lm.options import Options
 from lstm_lm.plots import draw_both, relative_difference
 from lstm_lm.progress import Progress
 from lstm_lm.resume import given, require_fit, resumed_options
-from lstm_lm.run_folder import RunFolder, next_free
 from lstm_lm.tasks import Task, make_task, notation_of
 from lstm_spec import InputError
 
@@ -30,6 +32,10 @@ class Command:
     options: Annotated[Options, tyro.conf.arg(name="")]
     resume: Path | None = None
     """Go on with the run in this folder, as if it had never stopped."""
+    from_best: bool = False
+    """With --resume: go on from the best checkpoint, where the last one is lost."""
+    forget_best: bool = False
+    """With --resume: go on without the best checkpoint, where that is lost."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -41,42 +47,63 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(arguments: list[str]) -> int:
     command = tyro.cli(Command, prog="train.py", description=Options.__doc__, args=arguments)
     if command.resume:
-        return _resume(RunFolder(command.resume), given(command.options, arguments))
+        return _resume(command, given(command.options, arguments))
+    for name in ("from_best", "forget_best"):
+        if getattr(command, name):
+            raise InputError(f"--{name.replace('_', '-')}: goes with --resume only")
     options = command.options.resolved()
-    options = replace(options, out=options.out or next_free(options.task))
     return _both(options) if options.backend == "both" else _train(options)
 
 
-def _resume(folder: RunFolder, changes: dict) -> int:
-    options = resumed_options(folder, changes)
-    start = checkpoint.load(folder.last) if folder.last.exists() else None
-    if start is None:
-        print(f"{folder.path}: no checkpoint yet, beginning anew")
-    return _train(options, start, fresh=False)
-
-
-def _train(
-    options: Options, start: Checkpoint | None = None, fresh: bool = True, name: str = ""
-) -> int:
-    """One run from its beginning, or from a checkpoint, to its report."""
+def _train(options: Options, name: str = "") -> int:
+    """One run from its beginning to its report."""
     prepare_jax(options)
+    task, engine = make_task(options), make_engine(options)
+    options = replace(options, out=options.out or numbered(options.task))
     assert options.out is not None
-    task, engine, folder = make_task(options), make_engine(options), RunFolder(options.out)
-    if start is None:
-        start = beginning(options, task)
-    else:
-        require_fit(start, options, task, folder.last)
-    folder.create(options) if fresh else folder.store(options)
-    progress = Progress(task.total_steps, notation_of(options).unit, name)
-    _announce(progress, options, task, start.step)
-    _run_to_end(Trainer(start._replace(options=options), task, engine, folder, progress))
+    start, folder = beginning(options, task), RunFolder(options.out)
+    with _held(folder):
+        folder.begin(start)
+        progress = _progress(options, task, start.step, name)
+        _run_to_end(Trainer(start, task, engine, folder, progress))
     return OK
+
+
+def _resume(command: Command, changes: dict) -> int:
+    """A run from where it was left to its report."""
+    assert command.resume is not None
+    folder = RunFolder(command.resume)
+    with _held(folder):
+        folder.take()
+        start, said = folder.open_best() if command.from_best else folder.open(command.forget_best)
+        options = resumed_options(start.options, folder, changes)
+        prepare_jax(options)
+        task, engine = make_task(options), make_engine(options)
+        require_fit(start, options, task, folder.last)
+        if options != start.options:
+            start = start._replace(options=options)
+            folder.reconfigure(start)
+        for sentence in said:
+            print(sentence, flush=True)
+        progress = _progress(options, task, start.step)
+        _run_to_end(Trainer(start, task, engine, folder, progress))
+    return OK
+
+
+@contextmanager
+def _held(folder: RunFolder) -> Iterator[None]:
+    """Give the folder back at the end, whatever happens; until then say how to go on."""
+    signals.stop.message = f"stopped; go on with --resume {folder.path}"
+    try:
+        yield
+    finally:
+        folder.release()
 
 
 def _run_to_end(trainer: Trainer) -> None:
     try:
         trainer.run()
-    except InterruptedRunError:
+    except StoppedError:
         trainer.progress.finish()
         path = trainer.folder.path
         print(f"\nstopped after update {trainer.step}; go on with --resume {path}", flush=True)
@@ -92,7 +119,9 @@ def prepare_jax(options: Options) -> None:
         os.environ.setdefault("JAX_ENABLE_X64", "1")
 
 
-def _announce(progress: Progress, options: Options, task: Task, step: int) -> None:
+def _progress(options: Options, task: Task, step: int, name: str = "") -> Progress:
+    """What is seen of a run, its first line already."""
+    progress = Progress(task.total_steps, notation_of(options).unit, name)
     resumed = f", from update {step:,}" if step else ""
     progress.console.print(
         f"{task.title}: vocabulary {len(task.vocabulary)}, {options.layers} × {options.hidden} "
@@ -100,10 +129,12 @@ def _announce(progress: Progress, options: Options, task: Task, step: int) -> No
         soft_wrap=True,
         markup=False,
     )
+    return progress
 
 
 def _both(options: Options) -> int:
     """The same run on both backends, and their curves over each other."""
+    options = replace(options, out=options.out or numbered(options.task))
     assert options.out is not None
     path, names = options.out / "both.png", ("numpy", "jax")
     if path.exists() and not options.overwrite:

@@ -20,10 +20,10 @@ def main() -> None:
     """Serve until the other end of the pipe is closed, or gone before it has read an answer."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal interrupts all; one decides
     pipe, file = Pipe(Connection(int(sys.argv[1]))), int(sys.argv[2])
-    job: Job = pipe.receive()
-    params, desks = shared.views(file, shared.sketch(job.config, job.time, job.parts))
-    work = Workspace(job.config, job.time, job.parts[job.number], job.keep_every)
     with suppress(EOFError, ConnectionError):
+        job: Job = pipe.receive()
+        params, desks = shared.views(file, shared.sketch(job.config, job.time, job.parts))
+        work = Workspace(job.config, job.time, job.parts[job.number], job.keep_every)
         while True:
             pipe.send(_answer(pipe.receive(), params, desks[job.number], work))
 

@@ -13,6 +13,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -131,6 +132,7 @@ def _started(job: Job, file: int, blas_threads: int) -> tuple[subprocess.Popen, 
             pass_fds=(its.fileno(), file),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            process_group=0,  # a terminal's signals are for the one who decides
         )
     pipe = Pipe(mine)
     pipe.send(job)
@@ -150,7 +152,7 @@ def _ask(member: Member, function: Callable[..., Result], batch: Batch, counted:
 
 def _answer(member: Member) -> Result:
     try:
-        answer: Answer = member.pipe.receive()
+        answer: Answer = member.pipe.receive(lambda seconds: _complain(member, seconds))
     except (EOFError, ConnectionError):
         raise _ended(member) from None
     messages, error = answer
@@ -159,6 +161,22 @@ def _answer(member: Member) -> Result:
     if error is not None:
         raise error
     return Result(member.desk.passed, member.desk.grads)
+
+
+def _complain(member: Member, seconds: float) -> None:
+    """Name a process that does not answer, as one that was stopped."""
+    pid = member.process.pid
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        state = ""
+    why = ": it is stopped" if state in ("T", "t") else ""
+    print(
+        f"process {pid}, which computes a part of every batch, has not answered for "
+        f"{seconds:.0f} s{why}",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _ended(member: Member) -> ChildProcessError:

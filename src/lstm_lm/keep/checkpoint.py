@@ -3,7 +3,7 @@
 Weights stand under the tree's paths (`layers.0.W_f`), the optimiser's memory under
 `optimizer.first.…`, the carried state under `carry.…`. One metadata entry holds
 the rest as JSON, with a SHA-256 over it and over every leaf's path, dtype, shape
-and bytes. Loading executes nothing.
+and bytes. Loading executes nothing, and takes no memory for what is not as it claims.
 """
 
 import hashlib
@@ -12,12 +12,14 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
-import safetensors
 import safetensors.numpy
 
 from lstm_lm.cells import cell_of
 from lstm_lm.engines import Training
+from lstm_lm.keep import container, contents
+from lstm_lm.keep.contents import Commit, Kept
 from lstm_lm.optimizers import Moments
 from lstm_lm.options import Options
 from lstm_lm.schedule import Course
@@ -40,6 +42,7 @@ class Checkpoint(NamedTuple):
             and this number, so it is the random state.
         training: weights, optimiser's memory, carried state, as NumPy arrays.
         course: what schedule and early stopping remember.
+        commit: what else of the run's folder belongs to it; None outside of one.
     """
 
     options: Options
@@ -48,6 +51,7 @@ class Checkpoint(NamedTuple):
     step: int
     training: Training
     course: Course
+    commit: Commit | None = None
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
@@ -56,14 +60,19 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     Raises:
         InputError: it cannot be written (as on a full disk); an old one is untouched.
     """
+    write_whole(path, encoded(checkpoint)[0])
+
+
+def encoded(checkpoint: Checkpoint) -> tuple[bytes, str]:
+    """A checkpoint as a file's bytes, and its SHA-256."""
     tensors = _tensors(checkpoint.training)
     content = _content(checkpoint)
     content["sha256"] = digest(content, tensors)
     written = safetensors.numpy.save(tensors, {KEY: json.dumps(content)})
     again = safetensors.numpy.load(written)
     if digest(content, again) != content["sha256"]:
-        raise RuntimeError(f"{path}: the tensors changed while they were written")
-    write_whole(path, written)
+        raise RuntimeError("the tensors changed while they were written")
+    return written, content["sha256"]
 
 
 def load(path: Path) -> Checkpoint:
@@ -72,32 +81,49 @@ def load(path: Path) -> Checkpoint:
     Raises:
         InputError: it is missing, cut off, changed, or no checkpoint of this program.
     """
-    content, tensors = _read(path)
+    return loaded(path)[0]
+
+
+def loaded(path: Path) -> tuple[Checkpoint, str]:
+    """Read a checkpoint, and its SHA-256.
+
+    Raises:
+        InputError: as `load`.
+    """
+    content, kept, file = _opened(path)
+    try:
+        options = Options.from_json(kept.options).resolved()
+    except (InputError, TypeError) as error:
+        raise InputError(f"{path}: {error}") from error
+    contents.require_consistent(kept, path)
+    contents.require_tensors(file.entries, options, len(kept.vocabulary), path)
+    tensors = file.tensors()
     claimed = content.pop("sha256", None)
     if claimed != digest(content, tensors):
         raise InputError(f"{path}: damaged: its contents do not match its SHA-256")
-    if content.get("format") != FORMAT:
-        got = content.get("format")
-        raise InputError(f"{path}: format {got}, expected {FORMAT}: written by another version")
-    return _checkpoint(content, tensors)
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Metadata and tensors, nothing yet believed."""
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such file, expected a checkpoint (.safetensors)")
+    contents.require_numbers(tensors, path)
     try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        content = json.loads(metadata[KEY])
+        return _checkpoint(kept, options, tensors), kept.sha256
+    except (KeyError, TypeError, ValueError) as error:  # a cell of somebody's own
+        raise container.damaged(path, error) from error
+
+
+def _opened(path: Path) -> tuple[dict[str, Any], Kept, container.Container]:
+    """The metadata as they stand and as they are, and the tensors' descriptions; none believed."""
+    file = container.opened(Path(path))
+    try:
+        content = json.loads(file.metadata[KEY])
         if not isinstance(content, dict):
             raise TypeError("metadata is no object")
-    except Exception as error:
-        # Whatever a parser says of bytes that may be anything: they are no checkpoint.
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise InputError(f"{path}: not a checkpoint, or cut off or changed ({reason})") from error
-    return content, tensors
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise container.damaged(path, error) from error
+    if content.get("format", FORMAT) != FORMAT:
+        got = content["format"]
+        raise InputError(f"{path}: format {got}, expected {FORMAT}: written by another version")
+    try:
+        return content, msgspec.convert(content, Kept), file
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise container.damaged(path, error) from error
 
 
 def digest(content: dict[str, Any], tensors: dict[str, np.ndarray]) -> str:
@@ -122,15 +148,14 @@ def _content(checkpoint: Checkpoint) -> dict[str, Any]:
         "step": checkpoint.step,
         "made": int(checkpoint.training.moments.made),
         "course": [best, *course[1:]],
+        "commit": msgspec.to_builtins(checkpoint.commit),
     }
 
 
-def _checkpoint(content: dict[str, Any], tensors: dict[str, np.ndarray]) -> Checkpoint:
-    best, *rest = content["course"]
-    options = Options.from_json(content["options"])
+def _checkpoint(kept: Kept, options: Options, tensors: dict[str, np.ndarray]) -> Checkpoint:
     cell = cell_of(options)
     moments = Moments(
-        content["made"],
+        kept.made,
         _subtree(tensors, "optimizer.first.", options),
         _subtree(tensors, "optimizer.second.", options),
     )
@@ -138,11 +163,12 @@ def _checkpoint(content: dict[str, Any], tensors: dict[str, np.ndarray]) -> Chec
     carry = cell.state(*(tensors[f"carry.{name}"] for name in cell.state._fields))
     return Checkpoint(
         options,
-        Vocabulary(content["vocabulary"]),
-        content["fingerprint"],
-        content["step"],
+        Vocabulary(kept.vocabulary),
+        kept.fingerprint,
+        kept.step,
         Training(params, moments, carry),
-        Course(math.inf if best is None else best, *rest),
+        contents.course_of(kept),
+        kept.commit,
     )
 
 
