@@ -121,7 +121,11 @@ def _opened(path: Path) -> tuple[dict[str, Any], Kept, container.Container]:
         got = content["format"]
         raise InputError(f"{path}: format {got}, expected {FORMAT}: written by another version")
     try:
-        return content, msgspec.convert(content, Kept), file
+        kept = msgspec.convert(content, Kept)
+        again = json.loads(msgspec.json.encode(kept))
+        if {name: again[name] for name in content} != content:
+            raise msgspec.ValidationError("an entry is missing")
+        return content, kept, file
     except (msgspec.ValidationError, RecursionError) as error:
         raise container.damaged(path, error) from error
 

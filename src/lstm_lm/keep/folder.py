@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from lstm_lm.keep import checkpoint, metrics
 from lstm_lm.keep.checkpoint import Checkpoint
-from lstm_lm.keep.contents import Best, Commit, Extent
+from lstm_lm.keep.contents import Best, Commit, Extent, Validated
 from lstm_lm.keep.disk import Disk, told
 from lstm_lm.keep.owner import Owner
 from lstm_lm.keep.reading import read, regular
@@ -207,6 +207,9 @@ class RunFolder:
         lines = metrics.parsed(content, self.metrics)
         metrics.require_course(lines, start.step, self.metrics)
         expected = metrics.course_of(lines, start.options, commit.forgotten)
+        validated = bool(lines) and isinstance(lines[-1], Validated)
+        if commit.unvalidated and (validated or not start.step):
+            raise InputError(f"{self.last}: waits for a validation that has been made")
         if start.course != expected:
             raise InputError(
                 f"{self.last}: course: got {list(start.course)}, its metrics say {list(expected)}"
@@ -215,7 +218,7 @@ class RunFolder:
     def _write_metrics(self, content: bytes) -> None:
         if self._writer is not None:
             self._writer.close()
-        self._writer = metrics.Writer(self.metrics, self._commit.metrics, content)
+        self._writer = metrics.Writer(self.metrics, content)
 
     def _reconfigured(self, start: Checkpoint, before: Commit) -> None:
         """Commit a checkpoint with its own configuration."""
@@ -256,7 +259,8 @@ class RunFolder:
                 self._disk.write(self.config.name, content)
         self._disk.remove(staged.name)
         content = read(self.config, CONFIG, MOST_CONFIG)
-        if hashlib.sha256(content).hexdigest() != commit.config:
+        same = hashlib.sha256(content).hexdigest() == commit.config
+        if not same or self.options().resolved() != start.options:
             difference = _difference(self.options(), start.options)
             raise InputError(
                 f"{self.config}: is not the configuration of {self.last.name} ({difference}); "

@@ -19,20 +19,49 @@ MOST_TAIL = 2**24  # bytes behind the last commit whose lines are counted
 Line = Updated | Validated | Tested
 
 
+class Measure:
+    """The extent of lines, one after the other."""
+
+    def __init__(self) -> None:
+        self._size, self._lines, self._spacing = 0, 0, Extent().spacing
+        self._marks: list[tuple[int, str]] = []
+        self._digest = hashlib.sha256()
+
+    def take(self, line: bytes) -> None:
+        """One line more."""
+        self._digest.update(line)
+        self._size += len(line)
+        self._lines += 1
+        if self._lines % self._spacing == 0:
+            self._marks.append((self._lines, self._digest.hexdigest()))
+            if len(self._marks) > MOST_MARKS:
+                self._spacing *= 2
+                self._marks = [mark for mark in self._marks if mark[0] % self._spacing == 0]
+
+    def extent(self) -> Extent:
+        """Of all lines so far."""
+        sha256, marks = self._digest.hexdigest(), tuple(self._marks)
+        return Extent(self._size, self._lines, sha256, marks, self._spacing)
+
+    @classmethod
+    def of(cls, content: bytes) -> "Measure":
+        """Of some lines."""
+        found = cls()
+        for line in content.splitlines(keepends=True):
+            found.take(line)
+        return found
+
+
 class Writer:
     """Adds lines, and keeps their extent.
 
     Args:
-        path: the file; what it holds is `extent`.
-        extent: of what is there.
-        content: the bytes of it.
+        path: the file.
+        content: what it holds.
     """
 
-    def __init__(self, path: Path, extent: Extent, content: bytes) -> None:
-        self._path = path
-        self._size, self._lines = extent.size, extent.lines
-        self._marks, self._spacing = list(extent.marks), extent.spacing
-        self._digest = hashlib.sha256(content)
+    def __init__(self, path: Path, content: bytes) -> None:
+        self._path, self._measure = path, Measure.of(content)
         self._log = Log(path)
 
     def append(self, record: dict[str, Any]) -> None:
@@ -46,27 +75,16 @@ class Writer:
             self._log.append(line)
         except OSError as error:
             raise told(self._path, error) from error
-        self._digest.update(line)
-        self._size += len(line)
-        self._lines += 1
-        if self._lines % self._spacing == 0:
-            self._mark()
+        self._measure.take(line)
 
     def flushed(self) -> Extent:
         """Have all lines last; their extent."""
         self._log.flush()
-        sha256, marks = self._digest.hexdigest(), tuple(self._marks)
-        return Extent(self._size, self._lines, sha256, marks, self._spacing)
+        return self._measure.extent()
 
     def close(self) -> None:
         """Give the file back."""
         self._log.close()
-
-    def _mark(self) -> None:
-        self._marks.append((self._lines, self._digest.hexdigest()))
-        if len(self._marks) > MOST_MARKS:
-            self._spacing *= 2
-            self._marks = [mark for mark in self._marks if mark[0] % self._spacing == 0]
 
 
 def committed(path: Path, extent: Extent) -> tuple[bytes, bytes, int]:
@@ -85,6 +103,8 @@ def committed(path: Path, extent: Extent) -> tuple[bytes, bytes, int]:
         content, tail = file.read(extent.size), file.read(MOST_TAIL)
     if hashlib.sha256(content).hexdigest() != extent.sha256:
         raise InputError(f"{path}: {_place(content, extent)}: not what the run has written")
+    if Measure.of(content).extent() != extent:
+        raise InputError(f"{path}: its checkpoint counts other lines than there are")
     return content, tail, size - extent.size
 
 

@@ -37,11 +37,12 @@ def regular(path: Path, expected: str) -> Iterator[tuple[BinaryIO, int]]:
     except (OSError, ValueError) as error:  # a path may hold NUL
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be read: {reason}, expected {expected}") from error
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        kind = next((text for test, text in KINDS.items() if test(found.st_mode)), "no file")
+        raise InputError(f"{path}: is {kind}, expected {expected}")
     with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            kind = next((text for test, text in KINDS.items() if test(found.st_mode)), "no file")
-            raise InputError(f"{path}: is {kind}, expected {expected}")
         try:
             yield file, found.st_size
         except OSError as error:

@@ -15,6 +15,7 @@ from gradparity.record.locate.scenery import Scenery
 
 SECONDS = 6.0  # for each granted value, and once more where two stand side by side
 MOST_CHANGES = 3  # of a statement, that make it yield what was granted
+ALL_SECONDS = 12.0
 Step = Callable[[Explanation, Scenery], Explanation | None]
 
 
@@ -27,7 +28,8 @@ def refined(case: Case, found: Explanation, step: Step) -> Explanation:
         step: looks for the one repair that is missing.
     """
     waiting = [t for t in found.trials if isinstance(t, Grant)] if found.complete else []
-    while waiting:
+    end = time.process_time() + ALL_SECONDS
+    while waiting and time.process_time() < end:
         grant = waiting.pop()  # the last one hides what is before it
         case.deadline = max(case.deadline, time.process_time()) + SECONDS
         others = [t for t in found.trials if t is not grant]
