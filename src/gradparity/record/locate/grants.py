@@ -107,7 +107,7 @@ class Families:
         found: dict[tuple, list[int]] = defaultdict(list)
         had: dict[tuple, int] = defaultdict(int)
         for number, quantity in enumerate(self.table.quantities):
-            if quantity.kind != "forward" and quantity.provenance.shape == shape:
+            if quantity.kind != "forward" and self.table.values[number].shape == shape:
                 key = self._key(quantity)
                 first = int(quantity.provenance.flat[0])
                 found[(*key, had[*key, first])].append(number)

@@ -63,7 +63,10 @@ def _side_by_side(
         rest = [t for t in now.trials if not isinstance(t, Grant) or t.slot is not other.slot]
         with_other = Explanation([*rest, other])
         turns = {grant.slot.number: frozenset({0})}
-        trials = probed(case, with_other, turns, "small").trials[grant.slot.number].values()
+        try:
+            trials = probed(case, with_other, turns, "small").trials[grant.slot.number].values()
+        except Exception:  # the subject cannot be run so
+            continue
         right = [t for t in trials if _yields(t, grant, case)]
         for trial in sorted(right, key=lambda t: t.price)[:MOST_CHANGES]:
             found = case.court.evaluated([*with_other.trials, trial])
