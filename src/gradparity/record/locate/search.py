@@ -75,9 +75,10 @@ class Search:
         return kept
 
     def _pruned(self, found: Explanation) -> Explanation:
-        """Without repairs that a later one has made needless; grants hide what is before them."""
-        for trial in [t for t in found.trials if not isinstance(t, Grant)]:
-            if len(found.trials) > 1:
+        """Without repairs that a later one has made needless; a grant hides what is before it."""
+        for trial in list(found.trials):
+            hidden = any(isinstance(t, Grant) for t in found.trials if t is not trial)
+            if len(found.trials) > 1 and not (hidden and isinstance(trial, Grant)):
                 fewer = self.case.court.evaluated([t for t in found.trials if t is not trial])
                 if fewer.right >= found.right and fewer.total <= found.total + BETTER:
                     found = fewer
