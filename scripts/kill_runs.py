@@ -1,20 +1,22 @@
 """Kill a training run at random moments, and show that nothing is lost.
 
-    scripts/kill_runs.py [--kills 50]
+    scripts/kill_runs.py [--kills 50] [--signal TERM]
 
-The run is killed (SIGKILL), its checkpoints are read, it is resumed and killed again. When all
+The run is killed (SIGKILL), its checkpoints are read, it is resumed and killed again. With another
+signal, which a run answers, its exit code and its one line are looked at as well. When all
 kills are made it may finish. Its metrics and checkpoints must then be, byte for byte, those of a
 run that nobody disturbed. Exit code 1: they are not, or a checkpoint was damaged.
 """
 
 import random
+import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 from rich.console import Console
@@ -47,6 +49,8 @@ class Options:
     """Sequences of an update."""
     seed: int = 0
     """Of the moments."""
+    signal: Literal["KILL", "TERM", "INT", "HUP"] = "KILL"
+    """What it is killed with."""
 
 
 def main() -> None:
@@ -55,7 +59,7 @@ def main() -> None:
     console, counts = Console(highlight=False), Counter[str]()
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "whole"
-        _start(whole, options).wait()
+        _start(whole, options).communicate()
         faults = _kill_all(Path(folder), whole, options, counts)
         size = (whole / RUN / "metrics.jsonl").stat().st_size
     _print(console, options, counts, size)
@@ -73,11 +77,14 @@ def _kill_all(folder: Path, whole: Path, options: Options, counts: Counter[str])
         counts["runs"] += 1
         place = folder / f"killed-{counts['runs']}"
         process = _start(place, options)
-        while counts["kills"] < options.kills and _killed(process, rng.uniform(0, options.longest)):
+        while counts["kills"] < options.kills and _killed(
+            process, rng.uniform(0, options.longest), options, faults
+        ):
             counts["kills"] += 1
             faults += _inspect(place / RUN, counts)
             process = _start(place, options)
-        if process.wait() != 0:
+        process.communicate()
+        if process.returncode != 0:
             faults.append(f"run {counts['runs']} ended with exit code {process.returncode}")
         faults += _differences(place / RUN, whole / RUN)
     return faults
@@ -90,16 +97,25 @@ def _start(place: Path, options: Options) -> subprocess.Popen:
     new += ["--evaluate-every", options.every, "--out", RUN]
     arguments = ["--resume", RUN] if (place / RUN / "last.safetensors").exists() else new
     line = [sys.executable, TRAIN, *arguments]
-    return subprocess.Popen([*map(str, line)], cwd=place, stdout=subprocess.DEVNULL)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([*map(str, line)], cwd=place, text=True, **pipes)
 
 
-def _killed(process: subprocess.Popen, seconds: float) -> bool:
-    """Kill a run after some seconds, unless it has ended by then."""
-    time.sleep(seconds)
-    if process.poll() is not None:
+def _killed(process: subprocess.Popen, seconds: float, options: Options, faults: list[str]) -> bool:
+    """Kill a run after some seconds, unless it has ended by then; what it had to say."""
+    number = getattr(signal, f"SIG{options.signal}")
+    try:
+        process.wait(seconds)
         return False
-    process.kill()
-    process.wait()
+    except subprocess.TimeoutExpired:
+        process.send_signal(number)
+    printed, errors = process.communicate()
+    if process.returncode == 0:
+        return False
+    # Before Python has read its first line the system's own answer is all there is.
+    answered = process.returncode == 128 + number and printed.count("stopped") == 1 and not errors
+    if process.returncode != -number and not answered:
+        faults.append(f"exit code {process.returncode}, {printed[-200:]!r}, {errors[-500:]!r}")
     return True
 
 

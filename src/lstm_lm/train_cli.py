@@ -16,6 +16,7 @@ from lstm_lm.exits import OK, guarded
 from lstm_lm.keep import signals
 from lstm_lm.keep.folder import RunFolder, numbered
 from lstm_lm.keep.signals import StoppedError
+from lstm_lm.keep.taking_up import take_up, take_up_best
 from lstm_lm.loop import Trainer, beginning
 from lstm_lm.options import Options
 from lstm_lm.plots import draw_both, relative_difference
@@ -75,14 +76,17 @@ def _resume(command: Command, changes: dict) -> int:
     folder = RunFolder(command.resume)
     with _held(folder):
         folder.take()
-        start, said = folder.open_best() if command.from_best else folder.open(command.forget_best)
+        if command.from_best:
+            start, said = take_up_best(folder)
+        else:
+            start, said = take_up(folder, command.forget_best)
         options = resumed_options(start.options, folder, changes)
         prepare_jax(options)
         task, engine = make_task(options), make_engine(options)
         require_fit(start, options, task, folder.last)
         if options != start.options:
             start = start._replace(options=options)
-            folder.reconfigure(start)
+            folder.reconfigure(start, folder.committed)
         for sentence in said:
             print(sentence, flush=True)
         progress = _progress(options, task, start.step)

@@ -7,6 +7,7 @@
 - `contents`  what a checkpoint and a line of the metrics must hold, before it is used
 - `metrics`   the lines, their digest, and what was cut or is damaged
 - `folder`    the files of a run, and the commit that binds them together
+- `taking_up` going on with a run: everything is held to its last commit
 - `signals`   what ends a run, and how
 
 What is promised, and how it is shown: docs/keep.md.

@@ -47,9 +47,13 @@ class Disk:
             self._unlink(name)
             self._pending = True
 
-    def flush(self) -> None:
-        """Have all names last that were changed so far."""
-        if self._pending:
+    def flush(self, whatever: bool = False) -> None:
+        """Have all names last that were changed so far.
+
+        Args:
+            whatever: those too that another process has changed.
+        """
+        if self._pending or whatever:
             self._sync_folder()
             self._pending = False
 
