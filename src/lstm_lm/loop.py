@@ -43,6 +43,7 @@ class Trainer:
         self.options, self.task, self.engine, self.folder = start.options, task, engine, folder
         self.progress = progress
         self.step, self.course = start.step, start.course
+        self.saved = start.step > 0
         self.unvalidated = start.commit is not None and start.commit.unvalidated
         self.training = engine.start(start.training)
         self.validation = task.held_out("validation")
@@ -151,13 +152,14 @@ class Trainer:
     def _save(self, *, best: bool) -> None:
         self._require_health()
         self.folder.commit(self.checkpoint(), best=best)
+        self.saved = True
 
     def _out_of_patience(self) -> bool:
         return 0 < self.options.patience <= self.course.stale
 
     def _sick(self, batch: Batch | None, loss: float) -> SickRunError:
         """Say what is no longer a number, and where the last good state is."""
-        kept = self.folder.last if self.folder.last.exists() else "none was saved yet"
+        kept = self.folder.last if self.saved else "none was saved yet"
         return SickRunError(
             f"update {self.step + 1}: the loss is {loss:.6g}, the last finite one was "
             f"{self.finite_loss:.6g}; first to go: {self._first_to_go(batch)}; "

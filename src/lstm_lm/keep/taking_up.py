@@ -44,9 +44,9 @@ def take_up(folder: RunFolder, forget_best: bool = False) -> Found:
         commit = _commit_of(start, folder.last)
     except InputError as error:
         raise InputError(f"{error}; {_ways_out(folder)}") from error
+    _put_forward_config(folder, start, commit)
     content, _, _ = metrics.committed(folder.metrics, commit.metrics)
     _require_metrics(folder, start, commit, content)
-    _put_forward_config(folder, start, commit)
     said = [] if forget_best else _put_forward_best(folder, commit)
     found = _taken_up(folder, start, commit, said)
     return _without_best(folder, found) if forget_best else found
