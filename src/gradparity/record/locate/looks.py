@@ -125,8 +125,9 @@ class Looks:
             gain = MUCH if self.now.trials or not self.single else CLEARLY
             enough = QUITE if self.single else ANY
             yield Look(enough, gain, iter(()), partly=ANY)
-            grants = granted(self.case, self.now, self.stages.zero, self.scenery)
-            yield Look(enough, gain, grants, partly=ANY)
+            if not self.better:  # a change that helps says more than a value that does
+                grants = granted(self.case, self.now, self.stages.zero, self.scenery)
+                yield Look(enough, gain, grants, partly=ANY)
 
     def _at_length(self) -> Iterator[Look]:
         """What takes longer; behind it what helps is taken."""
