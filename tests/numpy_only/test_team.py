@@ -422,3 +422,30 @@ def test_values_are_checked_with_processes_too(parts, function, number):
                 function(its_params, its_batch, workspace)
         expected = model.loss_and_grads(params, batch)
         compare(manual.loss_and_grads(params, batch, workspace), expected)
+
+
+STOPPED = """
+import os, signal, threading
+import numpy as np
+from lstm_spec import Batch, Config, init_params
+from manual import fused_batch, pipe, team
+
+pipe.PATIENCE = 0.3
+config = Config(9, 8, 1, "float32")
+found = team.Team(config, 4, [slice(0, 2), slice(2, 4)], None, 2)
+pid = found._members[0].process.pid
+os.kill(pid, signal.SIGSTOP)
+threading.Timer(1.0, os.kill, (pid, signal.SIGCONT)).start()
+tokens = np.zeros((4, 4), dtype=np.int64)
+with found.asked(fused_batch.loss, init_params(config, 0), Batch(tokens, tokens), 16) as answers:
+    answers()
+print("answered")
+"""
+
+
+def test_a_process_that_is_stopped_is_named():
+    command = [sys.executable, "-c", STOPPED]
+    found = subprocess.run(command, capture_output=True, timeout=60, text=True)
+    assert found.stdout == "answered\n", found.stderr
+    assert "which computes a part of every batch, has not answered for" in found.stderr
+    assert "it is stopped" in found.stderr

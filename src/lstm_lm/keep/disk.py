@@ -5,6 +5,7 @@ two flushes of the folder a power cut may keep any of the names' changes and los
 what depends on a name waits for that flush.
 """
 
+import errno
 import os
 import secrets
 import socket
@@ -146,15 +147,15 @@ def _host() -> str:
 
 def _alive(name: str) -> bool:
     """Whether another process of this machine, or one of another machine, may be writing it."""
-    host, _, rest = name.removeprefix(UNFINISHED).rpartition("-")[0].rpartition("-")
-    if not rest.isdecimal():
+    host, _, pid = name.removeprefix(UNFINISHED).rpartition("-")[0].rpartition("-")
+    if not pid.isdecimal():
         return False
     if host != _host():
         return True
-    if int(rest) == os.getpid():
+    if int(pid) == os.getpid():
         return False
     try:
-        os.kill(int(rest), 0)
+        os.kill(int(pid), 0)
     except ProcessLookupError:
         return False
     except OSError:
@@ -162,4 +163,5 @@ def _alive(name: str) -> bool:
     return True
 
 
-_CANNOT_SYNC = {22, 95}  # EINVAL, EOPNOTSUPP: file systems that flush names by themselves
+# File systems that flush names by themselves.
+_CANNOT_SYNC = {errno.EINVAL, errno.EOPNOTSUPP}

@@ -17,6 +17,8 @@ from lstm_lm.keep.reading import read, regular
 from lstm_lm.options import Options
 from lstm_spec import InputError
 
+Held = tuple[bytes, bytes, int]
+
 
 class Found(NamedTuple):
     """What a folder held when it was taken up.
@@ -45,10 +47,9 @@ def take_up(folder: RunFolder, forget_best: bool = False) -> Found:
     except InputError as error:
         raise InputError(f"{error}; {_ways_out(folder)}") from error
     _put_forward_config(folder, start, commit)
-    content, _, _ = metrics.committed(folder.metrics, commit.metrics)
-    _require_metrics(folder, start, commit, content)
+    held = _held(folder, start, commit)
     said = [] if forget_best else _put_forward_best(folder, commit)
-    found = _taken_up(folder, start, commit, said)
+    found = _taken_up(folder, start, commit, held, said)
     return _without_best(folder, found) if forget_best else found
 
 
@@ -63,10 +64,9 @@ def take_up_best(folder: RunFolder) -> Found:
     commit = Commit(
         commit.metrics, commit.config, Best(start.step, sha256), forgotten=commit.forgotten
     )
-    content, _, _ = metrics.committed(folder.metrics, commit.metrics)
-    _require_metrics(folder, start, commit, content)
+    held = _held(folder, start, commit)
     kept = _put_aside(folder, folder.metrics) + _put_aside(folder, folder.last)
-    found = _taken_up(folder, start, commit, kept)
+    found = _taken_up(folder, start, commit, held, kept)
     folder.reconfigure(found.start, commit)
     return Found(start._replace(commit=folder.committed), found.said)
 
@@ -82,14 +82,24 @@ def _without_best(folder: RunFolder, found: Found) -> Found:
     return Found(start._replace(course=course, commit=commit), found.said + aside)
 
 
-def _taken_up(folder: RunFolder, start: Checkpoint, commit: Commit, said: list[str]) -> Found:
-    content, tail, cut = metrics.committed(folder.metrics, commit.metrics)
+def _taken_up(
+    folder: RunFolder, start: Checkpoint, commit: Commit, held: Held, said: list[str]
+) -> Found:
+    """Go on behind a commit, with the metrics that belong to it."""
+    content, tail, cut = held
     if cut:
         folder.disk.cut(folder.metrics.name, commit.metrics.size)
         said += _cut(folder.metrics, start.step, tail, cut)
     folder.committed = commit
     folder.hold_metrics(content)
     return Found(start._replace(commit=commit), said)
+
+
+def _held(folder: RunFolder, start: Checkpoint, commit: Commit) -> Held:
+    """The metrics, as `metrics.committed` gives them, if they are those of the run's updates."""
+    held = metrics.committed(folder.metrics, commit.metrics)
+    _require_metrics(folder, start, commit, held[0])
+    return held
 
 
 def _require_metrics(folder: RunFolder, start: Checkpoint, commit: Commit, content: bytes) -> None:
@@ -129,7 +139,6 @@ def _put_forward_best(folder: RunFolder, commit: Commit) -> list[str]:
     """Have the best checkpoint that a commit names, or say what there is instead."""
     staged = sorted(folder.path.glob("best-*" + NEXT))
     wanted = None if commit.best is None else folder.path / next_best(commit.best)
-    said: list[str] = []
     if wanted in staged:
         folder.disk.rename(wanted.name, folder.best.name)
     for left in staged:
@@ -148,7 +157,7 @@ def _put_forward_best(folder: RunFolder, commit: Commit) -> list[str]:
             f"{error}; put the run's own there, or go on without it: "
             f"--resume {folder.path} --forget-best"
         ) from error
-    return said
+    return []
 
 
 def _put_aside(folder: RunFolder, file: Path) -> list[str]:
