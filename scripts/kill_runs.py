@@ -28,6 +28,7 @@ from lstm_spec.files import UNFINISHED
 
 TRAIN = Path(__file__).resolve().parent / "train.py"
 RUN = Path("run")  # relative, so that the folder's name is the same in every configuration
+STARTING = 0.3  # seconds in which Python may not have read its first line
 COMPARED = ("metrics.jsonl", "last.safetensors", "best.safetensors", "config.json")
 
 
@@ -113,8 +114,9 @@ def _killed(process: subprocess.Popen, seconds: float, options: Options, faults:
     if process.returncode == 0:
         return False
     # Before Python has read its first line the system's own answer is all there is.
+    systems = process.returncode == -number and (options.signal == "KILL" or seconds < STARTING)
     answered = process.returncode == 128 + number and printed.count("stopped") == 1 and not errors
-    if process.returncode != -number and not answered:
+    if not systems and not answered:
         faults.append(f"exit code {process.returncode}, {printed[-200:]!r}, {errors[-500:]!r}")
     return True
 

@@ -8,6 +8,7 @@ what depends on a name waits for that flush.
 import errno
 import os
 import secrets
+import shutil
 import socket
 from pathlib import Path
 
@@ -36,6 +37,18 @@ class Disk:
             (self.path / unfinished).unlink(missing_ok=True)
             raise
         self._pending = True
+
+    def copy(self, old: str, new: str) -> None:
+        """Write a file's contents under another name as well, a piece at a time."""
+        unfinished = self.path / _unfinished()
+        try:
+            shutil.copyfile(self.path / old, unfinished)
+            with unfinished.open("rb") as file:
+                os.fsync(file.fileno())
+            self.rename(unfinished.name, new)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
 
     def rename(self, old: str, new: str) -> None:
         """Give a file another name; whatever had that name is gone."""

@@ -15,6 +15,7 @@ from lstm_spec import InputError
 
 MOST_MARKS = 32
 EXPECTED = "the metrics of a run"
+MOST_LINE = 2**12  # bytes; what is longer is no line of metrics
 MOST_TAIL = 2**24  # bytes behind the last commit whose lines are counted
 Line = Updated | Validated | Tested
 
@@ -155,7 +156,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     if not path.exists():
         return
     with regular(path, EXPECTED) as (file, _):
-        for text in file:
+        for text in iter(lambda: file.readline(MOST_LINE), b""):
             if line_of(text) is None:
                 return
             yield json.loads(text)

@@ -13,7 +13,7 @@ from lstm_lm.keep import checkpoint, metrics
 from lstm_lm.keep.checkpoint import Checkpoint
 from lstm_lm.keep.contents import Best, Commit, Validated
 from lstm_lm.keep.folder import CONFIG, MOST_CONFIG, NEXT, RunFolder, config_text, next_best
-from lstm_lm.keep.reading import read, regular
+from lstm_lm.keep.reading import read
 from lstm_lm.options import Options
 from lstm_spec import InputError
 
@@ -168,8 +168,7 @@ def _put_aside(folder: RunFolder, file: Path) -> list[str]:
     while (aside := file.with_name(f"{file.stem}-before-{number}{file.suffix}")).exists():
         number += 1
     if file == folder.metrics:
-        with regular(file, metrics.EXPECTED) as (opened, _):
-            folder.disk.write(aside.name, opened.read())
+        folder.disk.copy(file.name, aside.name)
     else:
         folder.disk.rename(file.name, aside.name)
     folder.disk.flush()
