@@ -6,6 +6,9 @@ import sys
 import pytest
 from running import SCRIPTS
 
+from lstm_lm.keep import checkpoint, taking_up
+from lstm_spec import InputError
+
 
 def script(name):
     spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
@@ -75,6 +78,46 @@ def test_killed_runs_that_lose_something(program, message, monkeypatch, capsys, 
     code, printed = run(module, monkeypatch, capsys, *late)
     assert code == 1, printed
     assert message in printed
+
+
+DAMAGE = ("--every", "150", "--flips", "5", "--cuts", "3", "--contents", "60")
+
+
+def test_damaged_runs(monkeypatch, capsys):
+    """The full counts are in docs/train.md."""
+    code, printed = run(script("damage_runs"), monkeypatch, capsys, *DAMAGE)
+    assert code == 0, printed
+    assert "PASS  no damage was trained on" in printed
+
+
+FEW = ("--every", "400", "--flips", "0", "--cuts", "1", "--contents", "10")
+
+
+def unheld(folder, *_):
+    return folder.metrics.read_bytes(), b"", 0
+
+
+def otherwise_the_best(path, load=checkpoint.load):
+    try:
+        return load(path)
+    except InputError:
+        return load(path.with_name("best.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "instead", "row"),
+    [
+        (taking_up, "_held", unheld, "metrics.jsonl"),
+        (checkpoint, "load", otherwise_the_best, "its contents"),
+    ],
+)
+def test_a_run_that_is_held_to_less_is_found_out(module, name, instead, row, monkeypatch, capsys):
+    monkeypatch.setattr(module, name, instead)
+    code, printed = run(script("damage_runs"), monkeypatch, capsys, *FEW)
+    assert code == 1, printed
+    assert "FAIL  damage was trained on" in printed
+    (counts,) = (line for line in printed.splitlines() if line.startswith(row))
+    assert int(counts.split()[-1]) > 0, printed
 
 
 def test_damaged_checkpoints(monkeypatch, capsys):
