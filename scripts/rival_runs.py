@@ -20,6 +20,7 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Literal
 
 import tyro
 from rich.console import Console
@@ -28,15 +29,17 @@ from rich.progress import track
 from lstm_spec.files import UNFINISHED
 
 HERE = Path(__file__).resolve().parent
+TRAIN = HERE / "train.py"
+Command = Literal["start", "resume", "overwrite", "sample"]
 FILES = ("config.json", "metrics.jsonl", "last.safetensors", "best.safetensors")
-COMMANDS = ("start", "resume", "overwrite", "sample")
+COMMANDS: tuple[Command, ...] = ("start", "resume", "overwrite", "sample")
 OWN_REASONS = {
     "start": ("holds a run already",),
     "resume": ("no such folder", "there is nothing to go on from"),
     "overwrite": (),
-    "sample": ("not found",),
+    "sample": ("not found", "no such file"),
 }
-Pair = tuple[str, str]
+Pair = tuple[Command, ...]
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,12 @@ class Options:
 
     times: int = 50
     """How often each pair meets."""
-    apart: float = 0.6
+    apart: float = 0.4
     """Seconds by which the second comes later, at most."""
-    steps: int = 4000
+    steps: int = 1200
     """Updates of a run; it must last longer than the other command takes to arrive."""
+    commands: tuple[Command, ...] = COMMANDS
+    """Which of them meet."""
     seed: int = 0
     """Of the moments."""
 
@@ -60,15 +65,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _prepare(folder, options)
-        meetings = list(product(range(options.times), product(COMMANDS, repeat=2)))
-        for number, pair in track(
-            meetings, "meeting", console=Console(stderr=True), transient=True
-        ):
-            wait = rng.uniform(0, options.apart) if number // 2 % 2 else 0.0
-            outcome, fault = _meet(folder, pair, options, wait, began=bool(number % 2))
+        pairs = list(product(options.commands, repeat=2))
+        meetings = list(product(range(options.times), pairs))
+        for time_, pair in track(meetings, "meeting", console=Console(stderr=True), transient=True):
+            wait = rng.uniform(0, options.apart) if time_ // 2 % 2 else 0.0
+            outcome, fault = _meet(folder, pair, options, wait, began=bool(time_ % 2))
             counts[pair, outcome] += 1
             faults += [f"{' and '.join(pair)}, {wait:.2f} s apart: {fault}"] if fault else []
-    _print(console, counts)
+    _print(console, counts, pairs)
     for fault in faults:
         console.print(f"FAIL  {fault}", soft_wrap=True)
     if not faults:
@@ -77,25 +81,26 @@ def main() -> None:
 
 
 def _prepare(folder: Path, options: Options) -> None:
-    """A run that nobody disturbs, and one that is stopped half way."""
-    for name in ("whole", "half"):
+    """Runs that nobody disturbs, and one that is stopped half way."""
+    starts: dict[str, Command] = {"start": "start", "overwrite": "overwrite", "half": "start"}
+    for name, command in starts.items():
         (folder / name).mkdir()
-        process = _begin("start", folder / name, options)
+        process = _begin(command, folder / name, options)
         if name == "half":
             metrics = folder / name / "run" / "metrics.jsonl"
-            while not metrics.exists() or metrics.stat().st_size < 20_000:
+            while not metrics.exists() or metrics.stat().st_size < 10_000:
                 time.sleep(0.01)
             process.send_signal(signal.SIGTERM)
         process.communicate()
 
 
-def _begin(command: str, place: Path, options: Options) -> subprocess.Popen:
+def _begin(command: Command, place: Path, options: Options) -> subprocess.Popen:
     """Start one of the commands."""
-    new = ["--hidden", 8, "--batch", 4, "--evaluate-every", 500, "--steps", options.steps]
+    new = ["--hidden", 8, "--batch", 4, "--evaluate-every", 200, "--steps", options.steps]
     line = {
-        "start": [HERE / "train.py", *new, "--out", "run"],
-        "resume": [HERE / "train.py", "--resume", "run"],
-        "overwrite": [HERE / "train.py", *new, "--out", "run", "--overwrite"],
+        "start": [TRAIN, *new, "--out", "run"],
+        "resume": [TRAIN, "--resume", "run"],
+        "overwrite": [TRAIN, *new, "--out", "run", "--overwrite"],
         "sample": [HERE / "sample.py", "run", "--length", 20],
     }[command]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -120,7 +125,9 @@ def _meet(
     others = [second.pid, first.pid]
     told = [_told(*each) for each in zip(pair, codes, said, others, strict=True)]
     wrote = [told[k] == "done" and pair[k] != "sample" for k in range(2)]
-    expected = folder / ("whole" if any(wrote) else "half" if began else "nowhere")
+    expected = folder / ("half" if began else "nowhere")
+    if any(wrote):
+        expected = folder / ("overwrite" if pair[wrote.index(True)] == "overwrite" else "start")
     if "" in told:
         return "fault", f"exit codes {codes}, {said}"
     if all(wrote):
@@ -130,7 +137,7 @@ def _meet(
     return ("told who" if "told who" in told else "not in each other's way"), ""
 
 
-def _told(command: str, code: int, said: str, other: int) -> str:
+def _told(command: Command, code: int, said: str, other: int) -> str:
     """How a command ended; empty: in no way that is known."""
     if code == 0 and not said:
         return "done"
@@ -148,10 +155,10 @@ def _contents(place: Path) -> list[bytes | None]:
     return [path.read_bytes() if path.exists() else None for path in files] + left
 
 
-def _print(console: Console, counts: Counter[tuple[Pair, str]]) -> None:
+def _print(console: Console, counts: Counter[tuple[Pair, str]], pairs: list[Pair]) -> None:
     kinds = ("told who", "not in each other's way", "fault")
     console.print(f"{'':24}{'told who':>12}{'no conflict':>14}{'fault':>8}")
-    for pair in product(COMMANDS, repeat=2):
+    for pair in pairs:
         cells = [counts[pair, kind] for kind in kinds]
         console.print(f"{', '.join(pair):24}{cells[0]:>12}{cells[1]:>14}{cells[2]:>8}")
 
