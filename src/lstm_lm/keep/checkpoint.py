@@ -60,19 +60,25 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     Raises:
         InputError: it cannot be written (as on a full disk); an old one is untouched.
     """
-    write_whole(path, encoded(checkpoint)[0])
+    write_whole(path, Encoding(checkpoint.training).of(checkpoint)[0])
 
 
-def encoded(checkpoint: Checkpoint) -> tuple[bytes, str]:
-    """A checkpoint as a file's bytes, and its SHA-256."""
-    tensors = _tensors(checkpoint.training)
-    content = _content(checkpoint)
-    content["sha256"] = digest(content, tensors)
-    written = safetensors.numpy.save(tensors, {KEY: json.dumps(content)})
-    again = safetensors.numpy.load(written)
-    if digest(content, again) != content["sha256"]:
-        raise RuntimeError("the tensors changed while they were written")
-    return written, content["sha256"]
+class Encoding:
+    """Checkpoints of one state of training as files; its tensors are gathered and verified once."""
+
+    def __init__(self, training: Training) -> None:
+        self._tensors = _tensors(training)
+        self._verified = False
+
+    def of(self, checkpoint: Checkpoint) -> tuple[bytes, str]:
+        """A checkpoint as a file's bytes, and its SHA-256."""
+        content = _content(checkpoint)
+        content["sha256"] = digest(content, self._tensors)
+        written = safetensors.numpy.save(self._tensors, {KEY: json.dumps(content)})
+        if not self._verified:
+            _require_same(safetensors.numpy.load(written), self._tensors)
+            self._verified = True
+        return written, content["sha256"]
 
 
 def load(path: Path) -> Checkpoint:
@@ -137,8 +143,16 @@ def digest(content: dict[str, Any], tensors: dict[str, np.ndarray]) -> str:
     for path in sorted(tensors):
         leaf = np.ascontiguousarray(tensors[path])
         state.update(json.dumps([path, leaf.dtype.str, leaf.shape]).encode())
-        state.update(leaf.tobytes())
+        state.update(leaf.data)
     return state.hexdigest()
+
+
+def _require_same(read: dict[str, np.ndarray], written: dict[str, np.ndarray]) -> None:
+    for path, leaf in written.items():
+        again = read[path]
+        same = (again.dtype, again.shape) == (leaf.dtype, leaf.shape)
+        if not (same and again.tobytes() == leaf.tobytes()):
+            raise RuntimeError(f"{path}: changed while it was written")
 
 
 def _content(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lstm_lm.keep import checkpoint, metrics
-from lstm_lm.keep.checkpoint import Checkpoint
+from lstm_lm.keep import metrics
+from lstm_lm.keep.checkpoint import Checkpoint, Encoding
 from lstm_lm.keep.contents import Best, Commit, Extent
 from lstm_lm.keep.disk import Disk, told
 from lstm_lm.keep.owner import Owner
@@ -113,10 +113,11 @@ class RunFolder:
                 self._writer.flushed(), self.committed.config, self.committed.best, unvalidated,
                 self.committed.forgotten,
             )  # fmt: skip
-            staged = self._staged_best(found, now) if best else None
+            encoding = Encoding(found.training)
+            staged = self._staged_best(found, now, encoding) if best else None
             if staged is not None:
                 now = Commit(now.metrics, now.config, staged, unvalidated, now.forgotten)
-            self.write_last(found, now)
+            self.write_last(found, now, encoding)
             if staged is not None:
                 self.disk.rename(next_best(staged), self.best.name)
         except OSError as error:
@@ -163,18 +164,21 @@ class RunFolder:
         except OSError as error:
             raise told(self.last, error) from error
 
-    def _staged_best(self, found: Checkpoint, now: Commit) -> Best:
+    def _staged_best(self, found: Checkpoint, now: Commit, encoding: Encoding) -> Best:
         """Write the best checkpoint beside the one before."""
         own = Commit(now.metrics, now.config, None, forgotten=now.forgotten)
-        content, sha256 = checkpoint.encoded(found._replace(commit=own))
+        content, sha256 = encoding.of(found._replace(commit=own))
         best = Best(found.step, sha256)
         self.disk.write(next_best(best), content)
         self.disk.flush()
         return best
 
-    def write_last(self, found: Checkpoint, commit: Commit) -> None:
+    def write_last(
+        self, found: Checkpoint, commit: Commit, encoding: Encoding | None = None
+    ) -> None:
         """Commit a checkpoint, now that what it names is there."""
-        content, _ = checkpoint.encoded(found._replace(commit=commit))
+        encoding = encoding or Encoding(found.training)
+        content, _ = encoding.of(found._replace(commit=commit))
         self.disk.write(self.last.name, content)
         self.disk.flush()
         self.committed = commit
