@@ -1,14 +1,18 @@
 """Kill a training run at random moments, and show that nothing is lost.
 
     scripts/kill_runs.py [--kills 50] [--signal TERM]
+    scripts/kill_runs.py --events --kills 1000 --steps 20
 
 The run is killed (SIGKILL), its checkpoints are read, it is resumed and killed again. With another
 signal, which a run answers, its exit code and its one line are looked at as well. When all
-kills are made it may finish. Its metrics and checkpoints must then be, byte for byte, those of a
-run that nobody disturbed. Exit code 1: they are not, or a checkpoint was damaged.
+kills are made it may finish. With `--events` a run is killed once before each of its file events
+(opening, flushing, renaming, removing in its folder), each time in a run of its own. Its metrics
+and checkpoints must then be, byte for byte, those of a run that nobody disturbed. Exit code 1: they
+are not, or a checkpoint was damaged.
 """
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +31,26 @@ from lstm_spec import InputError
 from lstm_spec.files import UNFINISHED
 
 TRAIN = Path(__file__).resolve().parent / "train.py"
+# Runs a program, and kills it before its n-th file event in the run's folder.
+AT_AN_EVENT = """
+import os, runpy, sys
+left = int(sys.argv.pop(1))
+def count(event, found):
+    global left
+    if event not in ("open", "os.rename", "os.remove", "os.mkdir", "flush"):
+        return
+    if str(found[0]) == "run" or str(found[0]).startswith("run" + os.sep):
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), 9)
+def flush(file, whole=os.fsync):
+    sys.audit("flush", "run")
+    whole(file)
+os.fsync = flush
+sys.addaudithook(count)
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 RUN = Path("run")  # relative, so that the folder's name is the same in every configuration
 STARTING = 0.3  # seconds in which Python may not have read its first line
 COMPARED = ("metrics.jsonl", "last.safetensors", "best.safetensors", "config.json")
@@ -50,6 +74,8 @@ class Options:
     """Sequences of an update."""
     seed: int = 0
     """Of the moments."""
+    events: bool = False
+    """Not at random moments, but before each of as many file events; a run may have fewer."""
     signal: Literal["KILL", "TERM", "INT", "HUP"] = "KILL"
     """What it is killed with."""
 
@@ -61,7 +87,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "whole"
         _start(whole, options).communicate()
-        faults = _kill_all(Path(folder), whole, options, counts)
+        kill = _kill_at_each_event if options.events else _kill_all
+        faults = kill(Path(folder), whole, options, counts)
         size = (whole / RUN / "metrics.jsonl").stat().st_size
     _print(console, options, counts, size)
     for fault in faults:
@@ -91,13 +118,36 @@ def _kill_all(folder: Path, whole: Path, options: Options, counts: Counter[str])
     return faults
 
 
-def _start(place: Path, options: Options) -> subprocess.Popen:
-    """Begin a run in a folder, or go on with it."""
+def _kill_at_each_event(
+    folder: Path, whole: Path, options: Options, counts: Counter[str]
+) -> list[str]:
+    """A run for each file event, killed before it and finished; what went wrong."""
+    place, faults = folder / "killed", list[str]()
+    for event in range(1, options.kills + 1):
+        shutil.rmtree(place, ignore_errors=True)
+        process = _start(place, options, event)
+        _, errors = process.communicate()
+        if process.returncode == 0:
+            return faults + _differences(place / RUN, whole / RUN)
+        counts["runs"] += 1
+        counts["kills"] += 1
+        found = _inspect(place / RUN, counts)
+        ended = _start(place, options)
+        _, more = ended.communicate()
+        if (process.returncode, ended.returncode) != (-signal.SIGKILL, 0):
+            found.append(f"exit codes {process.returncode}, {ended.returncode}: {errors}{more}")
+        faults += [f"event {event}: {x}" for x in found + _differences(place / RUN, whole / RUN)]
+    return faults
+
+
+def _start(place: Path, options: Options, event: int = 0) -> subprocess.Popen:
+    """Begin a run in a folder, or go on with it; with an event, be killed before it."""
     place.mkdir(exist_ok=True)
     new = ["--hidden", options.hidden, "--batch", options.batch, "--steps", options.steps]
     new += ["--evaluate-every", options.every, "--out", RUN]
     arguments = ["--resume", RUN] if (place / RUN / "last.safetensors").exists() else new
-    line = [sys.executable, TRAIN, *arguments]
+    killed = ["-c", AT_AN_EVENT, event] if event else []
+    line = [sys.executable, *killed, TRAIN, *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen([*map(str, line)], cwd=place, text=True, **pipes)
 

@@ -35,6 +35,40 @@ def test_killed_runs(monkeypatch, capsys):
     assert "PASS" in printed
 
 
+def test_runs_killed_before_a_file_event(monkeypatch, capsys):
+    events = ("--events", "--kills", "3", "--steps", "2", "--every", "1")
+    code, printed = run(script("kill_runs"), monkeypatch, capsys, *events)
+    assert code == 0, printed
+    assert "kills                                      3" in printed
+
+
+RIVALS = ("--commands", "resume", "--times", "2")
+
+
+def test_rivals(monkeypatch, capsys):
+    code, printed = run(script("rival_runs"), monkeypatch, capsys, *RIVALS)
+    assert code == 0, printed
+    assert "resume, resume                     1             1       0" in printed
+
+
+LOCKLESS = """
+from lstm_lm import train_cli
+from lstm_lm.keep.owner import Owner
+
+Owner.take = lambda owner: None
+train_cli.main()
+"""
+
+
+def test_rivals_without_a_lock(monkeypatch, capsys, tmp_path):
+    module = script("rival_runs")
+    (tmp_path / "train.py").write_text(LOCKLESS)
+    monkeypatch.setattr(module, "TRAIN", tmp_path / "train.py")
+    code, printed = run(module, monkeypatch, capsys, *RIVALS)
+    assert code == 1, printed
+    assert "FAIL  resume and resume" in printed
+
+
 # Checkpoints written as most programs write them: a kill in between leaves half a file.
 CARELESS = """
 import time
