@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text as Plain
 
-from gradparity.cases import CASES, Case, Text, draw
-from gradparity.check import Block, check_case, check_run
-from gradparity.equations import EQUATIONS, NUMBERS, Mistake, known_mistakes
-from gradparity.forms import Form
-from gradparity.planted import Planted
+from gradparity.check.cases import CASES, Case, Text, draw
+from gradparity.check.planted import Planted
+from gradparity.check.run import Block, check_case, check_run
+from gradparity.lstm.equations import EQUATIONS, NUMBERS, Mistake, known_mistakes
+from gradparity.lstm.forms import Form
 from lstm_spec import load_backend
 from lstm_spec.corpus import interpreter_text
 

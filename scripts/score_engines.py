@@ -29,13 +29,13 @@ from record.subject_files import loaded
 from rich.console import Console
 from rich.table import Table
 
-from gradparity.diagnosis.probes import probes_for
-from gradparity.diagnosis.subject import Manner, Subject
-from gradparity.layouts import layout_named
 from gradparity.record.engine import examine
 from gradparity.record.explain import recording_of
 from gradparity.record.runs import Runner
 from gradparity.record.subject.forms import form_of
+from gradparity.returned.layouts import layout_named
+from gradparity.returned.probes import probes_for
+from gradparity.returned.subject import Manner, Subject
 
 GLUE = {
     "model": """

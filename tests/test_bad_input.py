@@ -204,7 +204,7 @@ def test_jax_without_x64_is_refused_not_rounded():
 
 
 def test_the_check_refuses_a_reference_that_is_not_float64():
-    from gradparity.check import require_float64
+    from gradparity.check.run import require_float64
 
     with pytest.raises(
         InputError, match="computed in float32, expected float64: set JAX_ENABLE_X64"

@@ -11,11 +11,11 @@ import manual.cell
 import manual.readout
 import manual.sequence
 import manual.stack
-from gradparity.blame import attributed, blame
-from gradparity.cases import Case, Text, draw
-from gradparity.check import check_case, check_run
-from gradparity.equations import EQUATIONS, NUMBERS, Mistake, known_mistakes
-from gradparity.planted import Planted
+from gradparity.check.blame import attributed, blame
+from gradparity.check.cases import Case, Text, draw
+from gradparity.check.planted import Planted
+from gradparity.check.run import check_case, check_run
+from gradparity.lstm.equations import EQUATIONS, NUMBERS, Mistake, known_mistakes
 from lstm_spec import load_backend
 from lstm_spec.corpus import interpreter_text
 from lstm_spec.tree import tree_map

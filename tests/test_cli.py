@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from gradparity import cli
-from gradparity.cases import Case
-from gradparity.equations import EQUATIONS, NUMBERS, Mistake
-from gradparity.planted import Planted
+from gradparity.check.cases import Case
+from gradparity.check.planted import Planted
+from gradparity.lstm.equations import EQUATIONS, NUMBERS, Mistake
 
 SMALL = (
     Case("aⁿbⁿ", "anbn", 22, 3, 5, masked=True, runs=2),
@@ -21,8 +21,8 @@ SMALL = (
 @pytest.fixture
 def small(monkeypatch):
     """Two small cases instead of the default run's."""
-    monkeypatch.setattr("gradparity.suite.CASES", SMALL)
-    monkeypatch.setattr("gradparity.suite.FLOAT32_CASES", SMALL[1:])
+    monkeypatch.setattr("gradparity.check.suite.CASES", SMALL)
+    monkeypatch.setattr("gradparity.check.suite.FLOAT32_CASES", SMALL[1:])
 
 
 @pytest.fixture

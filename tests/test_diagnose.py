@@ -9,9 +9,9 @@ from planting.plant import TEMPLATES, function, pairs, returned, run, score, sco
 
 from gradparity import InputError, Layout, diagnose
 from gradparity.cli import main
-from gradparity.diagnosis.returned import SubjectError
-from gradparity.layout_arrays import encode
-from gradparity.layouts import LAYOUTS
+from gradparity.returned.layout_arrays import encode
+from gradparity.returned.layouts import LAYOUTS
+from gradparity.returned.returned import SubjectError
 from lstm_spec import LayerParams
 
 ALL = pytest.mark.parametrize("name", TEMPLATES)
@@ -227,7 +227,7 @@ def test_what_cannot_be_judged(answer, message):
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_layouts_and_back(name):
-    from gradparity.layout_arrays import decode, shapes
+    from gradparity.returned.layout_arrays import decode, shapes
 
     rng, layout = np.random.default_rng(0), LAYOUTS[name]
     leaf = [rng.standard_normal((4, 9)) for _ in "figo"] + [rng.standard_normal(4) for _ in "figo"]

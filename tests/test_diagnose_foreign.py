@@ -12,7 +12,7 @@ from planting.plant import TEMPLATES, function, write
 
 from gradparity import InputError, diagnose
 from gradparity.cli import BROKEN, Version, main
-from gradparity.layouts import layout_named
+from gradparity.returned.layouts import layout_named
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "pytorch_layer.py"
 EMBEDDED = "weight_ih_l0=ifgo,x weight_hh_l0=ifgo,h b=ifgo emb=e,x weight=v,h bias=v"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gradparity.equations import EQUATIONS, NUMBERS
+from gradparity.lstm.equations import EQUATIONS, NUMBERS
 from lstm_lm.keep.folder import RunFolder
 from lstm_lm.options import DEFAULTS, Options
 

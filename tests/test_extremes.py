@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from drawing import draw_batch, draw_params
 
-from gradparity.cases import Case
-from gradparity.check import check_run
+from gradparity.check.cases import Case
+from gradparity.check.run import check_run
 from lstm_spec import load_backend
 from lstm_spec.tree import leaves
 

@@ -8,9 +8,9 @@ import pytest
 from drawing import draw_batch, draw_params
 
 from gradparity import compare
-from gradparity.cases import CASES, FLOAT32_CASES, Text
-from gradparity.check import check_case
-from gradparity.single import check_single
+from gradparity.check.cases import CASES, FLOAT32_CASES, Text
+from gradparity.check.run import check_case
+from gradparity.check.single import check_single
 from jax_manual import sequence
 from lstm_spec import Batch, InputError, LayerAdjoints, LayerParams, load_backend
 from lstm_spec.corpus import interpreter_text

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradparity import compare
-from gradparity.cases import CASES, FLOAT32_CASES, Case, Text
-from gradparity.check import check_case, check_run
-from gradparity.single import check_single
+from gradparity.check.cases import CASES, FLOAT32_CASES, Case, Text
+from gradparity.check.run import check_case, check_run
+from gradparity.check.single import check_single
 from lstm_spec import Batch, LayerAdjoints, LayerParams, load_backend
 from lstm_spec.corpus import interpreter_text
 

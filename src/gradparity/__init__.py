@@ -5,13 +5,13 @@
 `gradparity check` holds the LSTM by hand to the one by autodiff.
 """
 
-from gradparity.blocks import Judgement
 from gradparity.diagnosing import diagnose
-from gradparity.diagnosis.findings import Diagnosis, Finding
-from gradparity.errors import GradientError, ParityError
-from gradparity.layouts import Layout
-from gradparity.parity import compare
 from gradparity.record.findings import Recording
+from gradparity.returned.findings import Diagnosis, Finding
+from gradparity.returned.layouts import Layout
+from gradparity.trees.blocks import Judgement
+from gradparity.trees.compare import compare
+from gradparity.trees.errors import GradientError, ParityError
 from lstm_spec import InputError
 
 __all__ = [

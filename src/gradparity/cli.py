@@ -12,10 +12,10 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from gradparity.cases import CASES
-from gradparity.diagnosis.command import Diagnose
-from gradparity.equations import NUMBERS, known_mistakes
-from gradparity.planted import Planted
+from gradparity.check.cases import CASES
+from gradparity.check.planted import Planted
+from gradparity.diagnose_command import Diagnose
+from gradparity.lstm.equations import NUMBERS, known_mistakes
 from lstm_spec import BACKENDS, InputError, load_backend
 from lstm_spec.corpus import interpreter_text, read_text
 from lstm_spec.files import require_writable, silence_output, write_whole
@@ -52,8 +52,8 @@ class Check:
 
     def run(self) -> int:
         """Check, report, and return the exit code."""
-        from gradparity.figure import draw_errors
-        from gradparity.suite import run_check
+        from gradparity.check.suite import run_check
+        from gradparity.common.figure import draw_errors
 
         start = time.perf_counter()
         self._validate()
@@ -78,7 +78,7 @@ class Check:
         return OK if report.ok else MISMATCH
 
     def _validate(self) -> None:
-        from gradparity.figure import FORMATS
+        from gradparity.common.figure import FORMATS
 
         for name in (self.backend, self.against):
             if name not in BACKENDS:
@@ -160,7 +160,7 @@ class Version:
 
     def run(self) -> int:
         """Print them."""
-        from gradparity.environment import environment
+        from gradparity.common.environment import environment
 
         for name, value in environment().items():
             print(f"{name} {value}")

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from gradparity.diagnosis.findings import Diagnosis
-from gradparity.diagnosis.probes import KINDS
-from gradparity.diagnosis.run import diagnose as diagnose_returned
-from gradparity.layouts import Layout
 from gradparity.record.findings import Recording
+from gradparity.returned.findings import Diagnosis
+from gradparity.returned.layouts import Layout
+from gradparity.returned.probes import KINDS
+from gradparity.returned.run import diagnose as diagnose_returned
 
 TIMEOUT = 60.0  # seconds
 

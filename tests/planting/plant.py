@@ -12,10 +12,10 @@ from functools import cache
 import numpy as np
 
 from gradparity import Diagnosis, diagnose
-from gradparity.diagnosis.probes import probes_for
-from gradparity.diagnosis.subject import Manner, Subject
-from gradparity.equations import Mistake
-from gradparity.layouts import layout_named
+from gradparity.lstm.equations import Mistake
+from gradparity.returned.layouts import layout_named
+from gradparity.returned.probes import probes_for
+from gradparity.returned.subject import Manner, Subject
 from planting import columns, cs231n, kerascell, notebook, torchlike
 from planting.template import Template, targeted
 

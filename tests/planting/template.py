@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gradparity.equations import EQUATIONS, Mistake, known_mistakes
+from gradparity.lstm.equations import EQUATIONS, Mistake, known_mistakes
 from lstm_spec import GATES
 
 PLACE = re.compile(r"<(B\d+)([figov]?)\.(\w+)>")

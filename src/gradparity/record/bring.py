@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from gradparity.common.process import isolated
 from gradparity.record.address import Named
 from gradparity.record.engine import examine
 from gradparity.record.explain import recording_of
 from gradparity.record.findings import Recording
-from gradparity.record.isolated import isolated
 from gradparity.record.runs import Runner
 from gradparity.record.subject.forms import form_of
 

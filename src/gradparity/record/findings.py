@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from gradparity.errors import GradientError
+from gradparity.trees.errors import GradientError
 
 
 @dataclass(frozen=True)

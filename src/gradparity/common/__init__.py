@@ -1,0 +1,1 @@
+"""What the rooms share: a subject in its process, verdicts, what is written and drawn of them."""

@@ -1,0 +1,119 @@
+"""The command `gradparity diagnose`."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+from rich.console import Console
+
+from gradparity.common.environment import environment
+from gradparity.common.figure import FORMATS, draw_gradients, draw_map
+from gradparity.returned.child import Address, parse
+from gradparity.returned.report import github_annotations, print_diagnosis
+from gradparity.returned.run import diagnose_file
+from lstm_spec import InputError
+from lstm_spec.files import require_writable, write_whole
+
+RIGHT, WRONG = 0, 1
+
+
+LONGEST = 86_400  # seconds
+
+
+@dataclass(frozen=True)
+class Diagnose:
+    """Name the wrong lines of a hand-written backward pass.
+
+    The code is run and recorded in a process of its own. With --layout, an LSTM's code is judged
+    from its returned gradients alone. Exit code 0: the gradients are right, 1: wrong or scaled,
+    2: it could not be run.
+    """
+
+    subject: tyro.conf.Positional[str]
+    """FILE.py:NAME. NAME is a function without parameters that returns (function, params, …),
+    ((forward, backward), x, …) or (layer, x); or the function, class or object itself, with
+    arguments from --arguments."""
+    backward: str | None = None
+    """Name of the backward function in the file, if NAME is a forward function."""
+    arguments: str = "arguments"
+    """Name of the function in the file that returns the arguments."""
+    exact: bool = False
+    """Take the arguments as they are, without noise."""
+    kind: Literal["model", "layer", "cell"] | None = None
+    """With --layout, what it computes: (params, inputs, targets) → (loss, grads) of a model,
+    (params, x, h0, C0, dh) → (h, grads) of a layer, (params, x, h_prev, C_prev, dh, dC) → (h, C,
+    grads) of a cell."""
+    layout: str | None = None
+    """Where an LSTM's parameters stand: gradparity, pytorch, keras, onnx, cudnn, cs231n, notebook,
+    a description such as "Wx=x,ifog Wh=h,ifog b=ifog", or the name of a Layout in the file."""
+    state: bool | None = None
+    """With --layout, whether it takes an initial state; by default, as its signature says."""
+    learning_rate: float | None = None
+    """With --layout: gradients exist only as an update, old − rate · gradient; the rate."""
+    allow_scale: bool = False
+    """With --layout: accept one positive factor over all gradients."""
+    format: Literal["text", "github"] = "text"
+    """For people, or annotations for a GitHub workflow."""
+    json: Path | None = None
+    """Write the diagnosis to this file."""
+    figure: Path | None = None
+    """Draw the errors by quantity and time step to this file (.png, .pdf or .svg)."""
+    seed: int = 0
+    """Of the probes."""
+    timeout: float = 60.0
+    """Seconds that the import, or one call, may take."""
+
+    def run(self) -> int:
+        """Diagnose, report, and return the exit code."""
+        address = self._address()
+        if self.layout is None and self.kind is None:
+            return self._recorded()
+        found = diagnose_file(address, seed=self.seed, timeout=self.timeout)
+        if self.json:
+            content = found.to_json() | {"environment": environment()}
+            text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+            write_whole(self.json, text.encode())
+        if self.figure:
+            draw_map(found.errors, self.figure, found.sentence())
+        if self.format == "github":
+            print("\n".join([*github_annotations(found), f"{found.subject}: {found.sentence()}"]))
+        else:
+            print_diagnosis(found, Console(highlight=False))
+        return RIGHT if found.passes(allow_scale=self.allow_scale) else WRONG
+
+    def _recorded(self) -> int:
+        """Record, report, and return the exit code."""
+        from gradparity.record.address import Named
+        from gradparity.record.bring import recorded_file
+        from gradparity.record.terminal import github_annotations, print_recording
+
+        file, name = parse(self.subject)
+        named = Named(file, name, self.backward, self.arguments)
+        found = recorded_file(named, exact=self.exact, seed=self.seed, timeout=self.timeout)
+        if self.json:
+            content = found.to_json() | {"environment": environment()}
+            text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+            write_whole(self.json, text.encode())
+        if self.figure:
+            draw_gradients(found.gradients, self.figure, found.sentence())
+        if self.format == "github":
+            lines = [*github_annotations(found), f"{found.subject}: {found.sentence()}"]
+            print("\n".join(lines))
+        else:
+            print_recording(found, Console(highlight=False))
+        return RIGHT if found.ok else WRONG
+
+    def _address(self) -> Address:
+        file, function = parse(self.subject)
+        for path in filter(None, (self.json, self.figure)):
+            require_writable(path)
+        if self.figure and self.figure.suffix.lstrip(".").lower() not in FORMATS:
+            raise InputError(f"--figure {self.figure}: expected a name in .{', .'.join(FORMATS)}")
+        if not 0 < self.timeout <= LONGEST:
+            raise InputError(f"--timeout: got {self.timeout}, expected above 0 and up to {LONGEST}")
+        if self.seed < 0:
+            raise InputError(f"--seed: got {self.seed}, expected 0 or more")
+        layout = self.layout or "gradparity"
+        return Address(file, function, layout, self.kind or "model", self.state, self.learning_rate)

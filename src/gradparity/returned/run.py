@@ -1,0 +1,74 @@
+"""`gradparity.diagnose`, and the same for a file's function in a child process."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from gradparity.returned.child import Address, Remote
+from gradparity.returned.evidence import Runner
+from gradparity.returned.findings import Diagnosis
+from gradparity.returned.judge import judge
+from gradparity.returned.layouts import Layout, layout_named
+from gradparity.returned.lines import locate
+from gradparity.returned.probes import Probe
+from gradparity.returned.returned import SubjectError
+from gradparity.returned.subject import Manner, Subject
+from gradparity.returned.trace import Event, Tracer
+
+TRACED = 3  # steps of the probe that is run under the tracer
+
+
+def diagnose(
+    function: Callable[..., Any],
+    kind: str = "model",
+    *,
+    layout: str | Layout = "gradparity",
+    state: bool | None = None,
+    learning_rate: float | None = None,
+    seed: int = 0,
+) -> Diagnosis:
+    """Say whether a function's hand-written gradients are right, and which equation is wrong.
+
+    Args:
+        function: for kind "model" `(params, inputs, targets[, h0, C0]) -> (loss, grads)`;
+            for "layer" `(params, x, [h0, C0,] dh[, dC]) -> (h, grads)`; for "cell"
+            `(params, x, h_prev, C_prev, dh, dC) -> (h, C, grads)`.
+        kind: one of these.
+        layout: where the parameters stand: a name, a description, or a `Layout`.
+        state: whether it takes an initial state; None: as its signature says.
+        learning_rate: set if gradients exist only as an update in place.
+        seed: of the probes.
+
+    Raises:
+        SubjectError: it returned what cannot be judged. What it raises itself goes through.
+        InputError: kind or layout make no sense.
+    """
+    found = layout if isinstance(layout, Layout) else layout_named(layout)
+    subject = Subject(function, Manner(kind, found, state, learning_rate=learning_rate))
+    name = getattr(function, "__qualname__", str(function))
+    return _with_lines(
+        subject, name, seed, lambda probe: Tracer(function).run(lambda: subject.run(probe))
+    )
+
+
+def diagnose_file(address: Address, *, seed: int = 0, timeout: float = 60.0) -> Diagnosis:
+    """As `diagnose`, of a function in a file, in a process that can be stopped."""
+    name = f"{address.file}:{address.function}, a {address.kind} in layout {address.layout}"
+    with Remote(address, timeout) as remote:
+        return _with_lines(remote, name, seed, remote.trace)
+
+
+def _with_lines(
+    subject: Runner, name: str, seed: int, trace: Callable[[Probe], list[Event]]
+) -> Diagnosis:
+    diagnosis, search, explanation = judge(subject, name, seed)
+    if search is None or explanation is None or not any(f.equation for f in diagnosis.findings):
+        return diagnosis
+    times = [call.probe.time for call in search.close]
+    number = times.index(TRACED) if TRACED in times else 0
+    try:
+        events = trace(search.close[number].probe)
+    except (OSError, TypeError, SubjectError):  # no source, or it behaves otherwise under a tracer
+        return diagnosis
+    located = locate(diagnosis.findings, search, explanation, number, events)
+    return replace(diagnosis, findings=tuple(located))
