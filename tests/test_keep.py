@@ -14,6 +14,7 @@ import time
 import tracemalloc
 
 import pytest
+import safetensors.numpy
 from running import SCRIPTS, SMALL, start, train, wait_for
 
 from lstm_lm.keep import checkpoint, container, metrics
@@ -368,6 +369,19 @@ def test_what_may_not_be_read_is_named(run, capsys, monkeypatch):
     monkeypatch.setattr(os, "open", denied)
     errors = refused(capsys, "--resume", "run")
     assert "run/last.safetensors: cannot be read: Permission denied" in errors
+
+
+@pytest.mark.parametrize("best", [None, {"step": 10, "sha256": "0" * 64}])
+def test_a_checkpoint_that_names_another_best_than_was_measured(best, run, capsys):
+    last = run / "last.safetensors"
+    size = int.from_bytes(last.read_bytes()[:8], "little")
+    header = json.loads(last.read_bytes()[8 : 8 + size])
+    content = json.loads(header["__metadata__"][checkpoint.KEY])
+    tensors = safetensors.numpy.load_file(last)
+    content["commit"]["best"] = best
+    content["sha256"] = checkpoint.digest(content, tensors)
+    safetensors.numpy.save_file(tensors, last, {checkpoint.KEY: json.dumps(content)})
+    assert "last.safetensors: best: got update" in refused(capsys, "--resume", "run")
 
 
 # E, F. Signals.

@@ -44,6 +44,7 @@ def take_up(folder: RunFolder, forget_best: bool = False) -> Found:
     try:
         start = checkpoint.load(folder.last)
         commit = _commit_of(start, folder.last)
+        _require_best(folder, start, commit)
     except InputError as error:
         raise InputError(f"{error}; {_ways_out(folder)}") from error
     _put_forward_config(folder, start, commit)
@@ -113,6 +114,12 @@ def _require_metrics(folder: RunFolder, start: Checkpoint, commit: Commit, conte
         raise InputError(
             f"{folder.last}: course: got {list(start.course)}, its metrics say {list(expected)}"
         )
+
+
+def _require_best(folder: RunFolder, start: Checkpoint, commit: Commit) -> None:
+    named, measured = commit.best.step if commit.best else 0, start.course.best_step
+    if measured and named != measured:
+        raise InputError(f"{folder.last}: best: got update {named}, its validations say {measured}")
 
 
 def _put_forward_config(folder: RunFolder, start: Checkpoint, commit: Commit) -> None:
