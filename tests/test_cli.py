@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from gradparity import cli
+from gradparity.check import command
 from gradparity.check.cases import Case
 from gradparity.check.planted import Planted
 from gradparity.lstm.equations import EQUATIONS, NUMBERS, Mistake
@@ -33,9 +34,9 @@ def wrong(monkeypatch):
         Mistake("B8", "f", "C_prev", forms[1]),
         Mistake("B11", "", "dC", EQUATIONS["B11", ""].slot("dC").forms[1]),
     ]
-    load = cli.load_backend
+    load = command.load_backend
     monkeypatch.setattr(
-        cli, "load_backend", lambda name: Planted(mistakes) if name == "numpy" else load(name)
+        command, "load_backend", lambda name: Planted(mistakes) if name == "numpy" else load(name)
     )
 
 

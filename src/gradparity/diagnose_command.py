@@ -1,24 +1,18 @@
 """The command `gradparity diagnose`."""
 
-import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import tyro
 from rich.console import Console
 
-from gradparity.common.environment import environment
-from gradparity.common.figure import FORMATS, draw_gradients, draw_map
-from gradparity.returned.child import Address, parse
-from gradparity.returned.report import github_annotations, print_diagnosis
-from gradparity.returned.run import diagnose_file
+from gradparity.common.address import parse
+from gradparity.common.output import require_outputs, require_seed, write_json
 from lstm_spec import InputError
-from lstm_spec.files import require_writable, write_whole
 
 RIGHT, WRONG = 0, 1
-
-
 LONGEST = 86_400  # seconds
 
 
@@ -63,57 +57,52 @@ class Diagnose:
     seed: int = 0
     """Of the probes."""
     timeout: float = 60.0
-    """Seconds that the import, or one call, may take."""
+    """Seconds that the import, the calls and their analysis may take."""
 
     def run(self) -> int:
         """Diagnose, report, and return the exit code."""
-        address = self._address()
-        if self.layout is None and self.kind is None:
-            return self._recorded()
-        found = diagnose_file(address, seed=self.seed, timeout=self.timeout)
-        if self.json:
-            content = found.to_json() | {"environment": environment()}
-            text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-            write_whole(self.json, text.encode())
-        if self.figure:
-            draw_map(found.errors, self.figure, found.sentence())
-        if self.format == "github":
-            print("\n".join([*github_annotations(found), f"{found.subject}: {found.sentence()}"]))
-        else:
-            print_diagnosis(found, Console(highlight=False))
-        return RIGHT if found.passes(allow_scale=self.allow_scale) else WRONG
-
-    def _recorded(self) -> int:
-        """Record, report, and return the exit code."""
-        from gradparity.record.address import Named
-        from gradparity.record.bring import recorded_file
-        from gradparity.record.terminal import github_annotations, print_recording
-
-        file, name = parse(self.subject)
-        named = Named(file, name, self.backward, self.arguments)
-        found = recorded_file(named, exact=self.exact, seed=self.seed, timeout=self.timeout)
-        if self.json:
-            content = found.to_json() | {"environment": environment()}
-            text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-            write_whole(self.json, text.encode())
-        if self.figure:
-            draw_gradients(found.gradients, self.figure, found.sentence())
-        if self.format == "github":
-            lines = [*github_annotations(found), f"{found.subject}: {found.sentence()}"]
-            print("\n".join(lines))
-        else:
-            print_recording(found, Console(highlight=False))
-        return RIGHT if found.ok else WRONG
-
-    def _address(self) -> Address:
-        file, function = parse(self.subject)
-        for path in filter(None, (self.json, self.figure)):
-            require_writable(path)
-        if self.figure and self.figure.suffix.lstrip(".").lower() not in FORMATS:
-            raise InputError(f"--figure {self.figure}: expected a name in .{', .'.join(FORMATS)}")
+        require_outputs(self.json, self.figure)
+        require_seed(self.seed)
         if not 0 < self.timeout <= LONGEST:
             raise InputError(f"--timeout: got {self.timeout}, expected above 0 and up to {LONGEST}")
-        if self.seed < 0:
-            raise InputError(f"--seed: got {self.seed}, expected 0 or more")
-        layout = self.layout or "gradparity"
-        return Address(file, function, layout, self.kind or "model", self.state, self.learning_rate)
+        recorded = self.layout is None and self.kind is None
+        return self._recorded() if recorded else self._returned()
+
+    def _recorded(self) -> int:
+        """Record, and judge line by line."""
+        from gradparity.record.address import Named
+        from gradparity.record.bring import recorded_file
+        from gradparity.record.figure import draw_gradients
+        from gradparity.record.terminal import github_annotations, print_recording
+
+        address = Named(*parse(self.subject), self.backward, self.arguments)
+        found = recorded_file(address, exact=self.exact, seed=self.seed, timeout=self.timeout)
+        if self.figure:
+            draw_gradients(found.gradients, self.figure, found.sentence())
+        self._say(found, github_annotations, print_recording)
+        return RIGHT if found.ok else WRONG
+
+    def _returned(self) -> int:
+        """Judge from the returned gradients alone."""
+        from gradparity.returned.address import Address
+        from gradparity.returned.figure import draw_map
+        from gradparity.returned.report import github_annotations, print_diagnosis
+        from gradparity.returned.run import diagnose_file
+
+        address = Address(
+            *parse(self.subject), self.layout or "gradparity", self.kind or "model",
+            self.state, self.learning_rate,
+        )  # fmt: skip
+        found = diagnose_file(address, seed=self.seed, timeout=self.timeout)
+        if self.figure:
+            draw_map(found.errors, self.figure, found.sentence())
+        self._say(found, github_annotations, print_diagnosis)
+        return RIGHT if found.passes(allow_scale=self.allow_scale) else WRONG
+
+    def _say(self, found: Any, annotations: Callable, show: Callable) -> None:
+        if self.json:
+            write_json(found.to_json(), self.json)
+        if self.format == "github":
+            print("\n".join([*annotations(found), f"{found.subject}: {found.sentence()}"]))
+        else:
+            show(found, Console(highlight=False))

@@ -144,5 +144,5 @@ def test_what_hangs_is_stopped():
 def test_a_name_that_is_not_there(file, capsys):
     code, _, err = run(capsys, f"{file}:nothing")
     assert code == 2
-    assert "no nothing in it, expected one of" in err
+    assert "no nothing, expected one of" in err
     assert "Traceback" not in err

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gradparity.check.run import Block
-from gradparity.lstm.equations import COMPUTED_BY, EQUATIONS, FORWARD, Key
+from gradparity.lstm.equation import Key
+from gradparity.lstm.equations import COMPUTED_BY, EQUATIONS, FORWARD
 
 STRUCTURE = ("missing", "unexpected", "shape", "dtype")
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from gradparity.check.cases import Case, Text, draw
 from gradparity.check.planted import run_films
-from gradparity.lstm.equations import COMPUTED_BY, FORWARD, Key
+from gradparity.lstm.equation import Key
+from gradparity.lstm.equations import COMPUTED_BY, FORWARD
 from gradparity.lstm.evaluate import Given, Magnitude, adjoint_values, given, gradient_values
 from gradparity.trees.blocks import FLOOR_ULPS, Judgement, judge_rows
 from lstm_spec import Batch, InputError, LossAndGrads, Params

@@ -4,17 +4,20 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
 import warnings
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from lstm_spec import InputError
 
 CAN_FORK = hasattr(os, "fork")
+MOST_FRAMES = 8  # of what a subject raised
 
 
 class SubjectFailedError(InputError):
@@ -52,7 +55,8 @@ def isolated(work: Callable[[], Any], timeout: float, files: Callable[[], frozen
 def _answer(pipe: Connection, process: Any, timeout: float) -> Any:
     if not pipe.poll(timeout):
         raise SubjectFailedError(
-            f"it took more than {timeout:g} s; give it more with timeout=, or smaller arguments"
+            f"it took more than {timeout:g} s, importing included; give it more with --timeout "
+            "(timeout=), or smaller arguments. A module should not train when it is imported"
         )
     try:
         kind, answer = pipe.recv()
@@ -90,7 +94,31 @@ def _end_with_the_parent(parent: int) -> None:
 
 
 def raised(error: BaseException, files: frozenset[str]) -> str:
-    """What the subject raised, with its own frames only."""
+    """What the subject raised, with its own frames only, and what was noted of it."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in files]
-    lines = [f"  {f.filename}:{f.lineno} in {f.name}: {f.line}" for f in frames[-8:]]
-    return "\n".join([f"it raised {type(error).__name__}: {error}", *lines])
+    lines = [f"  {os.path.relpath(f.filename)}:{f.lineno} in {f.name}: {f.line}" for f in frames]
+    if len(lines) > MOST_FRAMES:
+        lines = [*lines[:2], f"  … {len(lines) - MOST_FRAMES} more", *lines[2 - MOST_FRAMES :]]
+    if isinstance(error, SyntaxError):
+        text = (error.text or "").strip()
+        lines = [f"  {os.path.relpath(error.filename or '')}:{error.lineno}: {text}"]
+    notes = getattr(error, "__notes__", [])
+    return "\n".join([f"it raised {type(error).__name__}: {error}", *lines, *notes])
+
+
+def files_beside(file: Path) -> frozenset[str]:
+    """A subject's file and the modules imported from its folder; no libraries installed there."""
+    folder = str(file.resolve().parent) + os.sep
+    loaded = (getattr(module, "__file__", None) or "" for module in list(sys.modules.values()))
+    own = {f for f in loaded if f.startswith(folder) and "site-packages" not in f}
+    return frozenset({str(file), str(file.resolve()), *(own - _ours())})
+
+
+def _ours() -> set[str]:
+    """This package's own files, which may lie beside a subject."""
+    return {
+        f
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] == __name__.partition(".")[0]
+        and (f := getattr(module, "__file__", None))
+    }

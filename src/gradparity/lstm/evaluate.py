@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradparity.lstm.equations import GATE_EQUATIONS
 from gradparity.lstm.film import Film
+from gradparity.lstm.gates import GATE_EQUATIONS
 from gradparity.lstm.simulate import Plan
 from lstm_spec import GATES, Adjoints, Batch, Cotangents, LayerAdjoints, Params
 from lstm_spec.tree import tree_map

@@ -188,3 +188,27 @@ def numbers() -> tuple[Form, ...]:
         constant("1/B", lambda c: 1 / c["h"].shape[2], "divided by the batch size"),
         constant("T", lambda c: float(c.time), "multiplied by the number of steps"),
     )
+
+
+def steps_of(what: str) -> Slot:
+    """Which time steps enter a sum over time; the value is a weight."""
+
+    def form(code: str, enters: object, wrong: str) -> Form:
+        return Form(code, lambda c, t: np.asarray(float(enters(c, t))), wrong, 1)  # type: ignore[operator]
+
+    return Slot(
+        what,
+        (
+            Form("+=", lambda c, t: np.asarray(1.0)),
+            form("=", lambda c, t: t == 0, "assigned, not added up: only t = 0 is left"),
+            form("last", lambda c, t: t == c.time - 1, "only the last step is counted"),
+            form("t > 0", lambda c, t: t > 0, "the first step is left out"),
+            form("t < T-1", lambda c, t: t < c.time - 1, "the last step is left out"),
+        ),
+    )
+
+
+def received(symbol: str) -> Slot:
+    """What the step after sent back, as the sum reads it."""
+    one = Form(symbol, lambda c, t: np.asarray(1.0))
+    return Slot(symbol, (one, Form("0", lambda c, t: np.asarray(0.0), f"{symbol} is not read", 1)))

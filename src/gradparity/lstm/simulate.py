@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradparity.lstm.equations import EQUATIONS, GATE_EQUATIONS, Key, Mistake
+from gradparity.lstm.equation import Key
+from gradparity.lstm.equations import EQUATIONS, Mistake
 from gradparity.lstm.film import Array, Film
 from gradparity.lstm.forms import Form
+from gradparity.lstm.gates import GATE_EQUATIONS
 from lstm_spec import GATES, LayerParams
 
 

@@ -1,13 +1,12 @@
 """`FILE.py:NAME` at the command line: what it names, and with which arguments."""
 
-import importlib.util
 import inspect
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from gradparity.common.address import imported, named
 from gradparity.record.subject.forms import Form, form_of, has_both
 from lstm_spec import InputError
 
@@ -40,13 +39,13 @@ class Named:
             InputError: there is no such thing in the file, or it fits nowhere.
         """
         module = imported(self.file)
-        subject = self._found(module, self.name)
+        subject = named(module, self.name, self.file)
         if isinstance(subject, type):
             subject = subject()
         if self.backward is None and _without_parameters(subject):
             return self._of_case(subject())
         given = self._arguments(module)
-        backward = self._found(module, self.backward) if self.backward else None
+        backward = named(module, self.backward, self.file) if self.backward else None
         if given and has_both(given[0]) and not has_both(subject):
             subject, given = given[0], given[1:]
         return self._named(form_of(subject, given, {}, backward))
@@ -67,14 +66,6 @@ class Named:
     def _named(self, form: Form) -> Form:
         form.name = f"{self.file}:{self.name}"
         return form
-
-    def _found(self, module: ModuleType, name: str) -> Any:
-        if hasattr(module, name):
-            return getattr(module, name)
-        names = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
-        raise InputError(
-            f"{self.file}: no {name} in it, expected one of {', '.join(names) or 'none'}"
-        )
 
     def _arguments(self, module: ModuleType) -> tuple[Any, ...]:
         given = getattr(module, self.arguments, None)
@@ -98,20 +89,3 @@ def _without_parameters(subject: Any) -> bool:
     return all(p.default is not p.empty for p in parameters) and not any(
         p.kind is p.VAR_POSITIONAL for p in parameters
     )
-
-
-def imported(file: Path) -> ModuleType:
-    """Import a file by its path, with its folder on the path as Python would have it.
-
-    Raises:
-        InputError: it is no Python file.
-    """
-    path = file.resolve()
-    sys.path.insert(0, str(path.parent))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"{file}: not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module

@@ -8,6 +8,7 @@ from rich.console import Console, Group
 from rich.padding import Padding
 from rich.text import Text
 
+from gradparity.common.output import annotation
 from gradparity.record.findings import Finding, Recording
 
 STYLE = {"right": "bold green", "wrong": "bold red"}
@@ -125,13 +126,5 @@ def github_annotations(found: Recording) -> list[str]:
     lines = []
     for f in found.findings:
         message = f"{f.cause or 'cause not known'}{f'; repair: {f.repair}' if f.repair else ''}"
-        lines.append(
-            f"::error file={_escaped(f.file, True)},line={f.line},title=gradient::"
-            f"{_escaped(message)}"
-        )
+        lines.append(annotation(message, "gradient", f.file, f.line))
     return lines
-
-
-def _escaped(text: str, in_property: bool = False) -> str:
-    text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return text.replace(":", "%3A").replace(",", "%2C") if in_property else text

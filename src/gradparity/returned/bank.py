@@ -11,7 +11,8 @@ from itertools import islice
 
 import numpy as np
 
-from gradparity.lstm.equations import EQUATIONS, Key, Mistake
+from gradparity.lstm.equation import Key
+from gradparity.lstm.equations import EQUATIONS, Mistake
 from gradparity.lstm.film import Array, Film
 from gradparity.lstm.forms import Slot
 

@@ -1,13 +1,14 @@
 """A forward pass that is not the standard one: its own differences judge the gradients."""
 
-from gradparity.returned.evidence import Evidence, Runner
+from gradparity.returned.evidence import Evidence
 from gradparity.returned.findings import Diagnosis, Finding
 from gradparity.returned.numeric import derivatives, disagreement, gate_of
 from gradparity.returned.probes import Probe, draw
+from gradparity.returned.subject import Subject
 
 
 def judge_by_differences(
-    subject: Runner, name: str, evidence: Evidence, wrong_form: list[Finding], seed: int
+    subject: Subject, name: str, evidence: Evidence, wrong_form: list[Finding], seed: int
 ) -> Diagnosis:
     """Judge each leaf against a numerical derivative of the subject's own forward pass."""
     manner = subject.manner

@@ -1,7 +1,6 @@
 """All calls of a subject, and what is to be said of them before any equation."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -12,21 +11,10 @@ from gradparity.returned.numeric import gate_of
 from gradparity.returned.probes import Probe, probes_for
 from gradparity.returned.replay import Call
 from gradparity.returned.returned import Returned, SubjectError
-from gradparity.returned.subject import Manner
+from gradparity.returned.subject import Manner, Subject
 
 ROUNDING = 1e-9  # relative difference that float64 may make
 NOISIEST = 1e-3
-
-
-class Runner(Protocol):
-    """A subject, in this process or in another one."""
-
-    @property
-    def manner(self) -> Manner:
-        """How it is called."""
-
-    def run(self, probe: Probe) -> Returned:
-        """Call it."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +45,7 @@ class Evidence:
         ]
 
 
-def gather(subject: Runner, seed: int) -> Evidence:
+def gather(subject: Subject, seed: int) -> Evidence:
     """Call the subject on every probe, twice."""
     manner = subject.manner
     probes = probes_for(

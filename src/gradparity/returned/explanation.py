@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 
-from gradparity.lstm.equations import GATE_EQUATIONS, Key, Mistake
+from gradparity.lstm.equation import Key
+from gradparity.lstm.equations import Mistake
 from gradparity.lstm.film import Array
 from gradparity.lstm.forms import Form
+from gradparity.lstm.gates import GATE_EQUATIONS
 from gradparity.returned.bank import Written
 
 GATE_KEYS: dict[str, Key] = {gate: (number, gate) for number, gate in GATE_EQUATIONS}

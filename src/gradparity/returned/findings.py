@@ -6,11 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from gradparity.lstm.equations import EQUATIONS, GATE_EQUATIONS, Key
-
-VERDICTS = ("right", "wrong", "scaled")
-# What the map of errors shows for each equation.
-MAP = {"B1": "dv", "B3": "dh", "B5": "dC", **{n: f"da_{k}" for n, k in GATE_EQUATIONS}, "B10": "dz"}
+from gradparity.lstm.equation import Key
+from gradparity.lstm.equations import EQUATIONS
 
 
 @dataclass(frozen=True)

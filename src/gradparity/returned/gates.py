@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from gradparity.lstm.equations import EQUATIONS, Key, Mistake
+from gradparity.lstm.equation import Key
+from gradparity.lstm.equations import EQUATIONS, Mistake
 from gradparity.lstm.film import Array
 from gradparity.lstm.forms import Form
 from gradparity.returned.bank import Bank, Field, Written

@@ -10,7 +10,7 @@ from gradparity.lstm.film import Array
 from gradparity.lstm.simulate import Plan
 from gradparity.returned.beside import EMBEDDING, SECOND, embedding, second_bias, without
 from gradparity.returned.differences import judge_by_differences
-from gradparity.returned.evidence import Evidence, Runner, eps_note, gather, wrong_forms
+from gradparity.returned.evidence import Evidence, eps_note, gather, wrong_forms
 from gradparity.returned.explanation import Explanation
 from gradparity.returned.findings import Diagnosis
 from gradparity.returned.forward import name_factor
@@ -18,12 +18,13 @@ from gradparity.returned.naming import finding_list
 from gradparity.returned.probes import Gradients, synthesize
 from gradparity.returned.replay import Call, apply
 from gradparity.returned.search import SECONDS, Search
+from gradparity.returned.subject import Subject
 from gradparity.returned.tolerated import tolerated
 
 Judged = tuple[Diagnosis, Search | None, Explanation | None]
 
 
-def judge(subject: Runner, name: str, seed: int = 0) -> Judged:
+def judge(subject: Subject, name: str, seed: int = 0) -> Judged:
     """Diagnose a subject; search and explanation come along for who wants to find source lines.
 
     Raises:
@@ -102,7 +103,7 @@ def _embeddings(calls: Sequence[Call], found: Judged) -> list[Array | None]:
     ]
 
 
-def _embedding_name(subject: Runner) -> str:
+def _embedding_name(subject: Subject) -> str:
     arrays = subject.manner.layout.arrays
     return next((name for name, axes in arrays.items() if "e" in axes.split(",")), "an embedding")
 

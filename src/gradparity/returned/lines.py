@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from gradparity.lstm.equations import EQUATIONS, Key
+from gradparity.lstm.equation import Key
+from gradparity.lstm.equations import EQUATIONS
 from gradparity.lstm.film import Array, Film
 from gradparity.lstm.simulate import Plan
 from gradparity.returned.explanation import B5, B11, GATE_KEYS, Explanation

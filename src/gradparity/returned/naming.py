@@ -6,12 +6,13 @@ from itertools import combinations
 
 import numpy as np
 
-from gradparity.lstm.equations import NUMBERS, Key, Mistake
+from gradparity.lstm.equation import Key
+from gradparity.lstm.equations import NUMBERS, QUANTITIES, Mistake
 from gradparity.lstm.film import Film
 from gradparity.lstm.simulate import Plan
 from gradparity.returned.bank import Written
 from gradparity.returned.explanation import Explanation
-from gradparity.returned.findings import MAP, Finding, gate_word
+from gradparity.returned.findings import Finding, gate_word
 from gradparity.returned.probes import synthesize
 from gradparity.returned.replay import apply, equal
 from gradparity.returned.search import Search
@@ -127,7 +128,7 @@ def error_map(search: Search, best: Explanation) -> Errors:
     theirs = apply(best, call, search.close.index(call))[1]
     true = synthesize(call.probe, Plan(), call.film)[1]
     found: Errors = {}
-    for number, symbol in MAP.items():
+    for number, symbol in QUANTITIES.items():
         if symbol not in true.values or symbol not in theirs.values:
             continue
         difference = np.abs(theirs[symbol] - true[symbol]).reshape(call.probe.time, -1).max(axis=1)

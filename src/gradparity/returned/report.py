@@ -10,9 +10,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from gradparity.common.output import annotation
 from gradparity.common.ranges import ranges
-from gradparity.lstm.equations import EQUATIONS, NUMBERS
-from gradparity.returned.findings import MAP, Diagnosis, Finding, Location
+from gradparity.lstm.equations import EQUATIONS, NUMBERS, QUANTITIES
+from gradparity.returned.findings import Diagnosis, Finding, Location
 
 STYLE = {"right": "bold green", "wrong": "bold red", "scaled": "bold yellow"}
 SHADES = (
@@ -123,7 +124,7 @@ def _error_map(diagnosis: Diagnosis) -> Table:
     for t in range(steps):
         table.add_column(f"t={t}", justify="center")
     for number, errors in diagnosis.errors.items():
-        table.add_row(f"{MAP[number]:5}{number}", *[_shade(error) for error in errors])
+        table.add_row(f"{QUANTITIES[number]:5}{number}", *[_shade(error) for error in errors])
     return table
 
 
@@ -141,15 +142,8 @@ def github_annotations(diagnosis: Diagnosis) -> list[str]:
         title = " ".join(filter(None, (finding.equation, finding.gate and f"gate {finding.gate}")))
         message = f"{finding.mistake}: {finding.explanation}"
         for place in (finding.location, *finding.also):
-            where = f" file={os.path.relpath(place.file)},line={place.line}," if place else " "
-            found.append(
-                f"::error{where}title={_escaped(title or 'gradient', True)}::{_escaped(message)}"
-            )
+            where = (place.file, place.line) if place else ("", 0)
+            found.append(annotation(message, title or "gradient", *where))
     if diagnosis.verdict == "scaled":
-        found.append(f"::warning title=scale::{_escaped(diagnosis.sentence())}")
+        found.append(annotation(diagnosis.sentence(), "scale", level="warning"))
     return found
-
-
-def _escaped(text: str, in_property: bool = False) -> str:
-    text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return text.replace(":", "%3A").replace(",", "%2C") if in_property else text

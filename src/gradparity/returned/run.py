@@ -4,16 +4,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from gradparity.returned.child import Address, Remote
-from gradparity.returned.evidence import Runner
+from gradparity.common.process import files_beside, isolated
+from gradparity.returned.address import Address
 from gradparity.returned.findings import Diagnosis
 from gradparity.returned.judge import judge
 from gradparity.returned.layouts import Layout, layout_named
 from gradparity.returned.lines import locate
-from gradparity.returned.probes import Probe
 from gradparity.returned.returned import SubjectError
 from gradparity.returned.subject import Manner, Subject
-from gradparity.returned.trace import Event, Tracer
+from gradparity.returned.trace import Tracer
 
 TRACED = 3  # steps of the probe that is run under the tracer
 
@@ -45,29 +44,26 @@ def diagnose(
     """
     found = layout if isinstance(layout, Layout) else layout_named(layout)
     subject = Subject(function, Manner(kind, found, state, learning_rate=learning_rate))
-    name = getattr(function, "__qualname__", str(function))
-    return _with_lines(
-        subject, name, seed, lambda probe: Tracer(function).run(lambda: subject.run(probe))
-    )
+    return _with_lines(subject, getattr(function, "__qualname__", str(function)), seed)
 
 
 def diagnose_file(address: Address, *, seed: int = 0, timeout: float = 60.0) -> Diagnosis:
     """As `diagnose`, of a function in a file, in a process that can be stopped."""
-    name = f"{address.file}:{address.function}, a {address.kind} in layout {address.layout}"
-    with Remote(address, timeout) as remote:
-        return _with_lines(remote, name, seed, remote.trace)
+
+    def work() -> Diagnosis:
+        return _with_lines(address.subject(), str(address), seed)
+
+    return isolated(work, timeout, lambda: files_beside(address.file))
 
 
-def _with_lines(
-    subject: Runner, name: str, seed: int, trace: Callable[[Probe], list[Event]]
-) -> Diagnosis:
+def _with_lines(subject: Subject, name: str, seed: int) -> Diagnosis:
     diagnosis, search, explanation = judge(subject, name, seed)
     if search is None or explanation is None or not any(f.equation for f in diagnosis.findings):
         return diagnosis
     times = [call.probe.time for call in search.close]
     number = times.index(TRACED) if TRACED in times else 0
     try:
-        events = trace(search.close[number].probe)
+        events = Tracer(subject.function).run(lambda: subject.run(search.close[number].probe))
     except (OSError, TypeError, SubjectError):  # no source, or it behaves otherwise under a tracer
         return diagnosis
     located = locate(diagnosis.findings, search, explanation, number, events)

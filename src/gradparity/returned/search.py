@@ -10,7 +10,8 @@ from itertools import islice, product
 
 import numpy as np
 
-from gradparity.lstm.equations import EQUATIONS, Key, Mistake
+from gradparity.lstm.equation import Key
+from gradparity.lstm.equations import EQUATIONS, Mistake
 from gradparity.lstm.film import Array, Film
 from gradparity.lstm.simulate import Plan
 from gradparity.returned.accumulation import Reading

@@ -85,7 +85,6 @@ class Subject:
 
     function: Callable
     manner: Manner
-    called: str = ""
 
     def __post_init__(self) -> None:
         self.manner = self.manner.fitted(self.function)
@@ -95,7 +94,7 @@ class Subject:
 
         Raises:
             SubjectError: it returned nothing that could be judged. What the function
-                itself raises goes through.
+                itself raises goes through, with a note of what it was called with.
         """
         layout, kind, rate = self.manner.arrays, self.manner.kind, self.manner.learning_rate
         originals = encode(layout, probe.layer, probe.W_v, probe.b_v)
@@ -104,9 +103,13 @@ class Subject:
         arguments = self._arguments(probe)
         before = {name: value.copy() for name, value in arguments.items()}
         shaped = {"params": shapes, **{name: value.shape for name, value in arguments.items()}}
-        self.called = ", ".join(f"{name} {shape}" for name, shape in shaped.items())
-        with _quiet():
-            returned = self.function(params, *arguments.values())
+        called = ", ".join(f"{name} {shape}" for name, shape in shaped.items())
+        try:
+            with _quiet():
+                returned = self.function(params, *arguments.values())
+        except Exception as error:
+            error.add_note(f"it was called with {called}")
+            raise
         outputs, C, given = unpacked(returned, kind, update=rate is not None)
         changed = [n for n, value in arguments.items() if not np.array_equal(value, before[n])]
         after = parameters_of(params, layout, shapes)

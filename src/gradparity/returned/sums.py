@@ -5,7 +5,8 @@ from itertools import product
 
 import numpy as np
 
-from gradparity.lstm.equations import EQUATIONS, Key, Mistake
+from gradparity.lstm.equation import Key
+from gradparity.lstm.equations import EQUATIONS, Mistake
 from gradparity.lstm.film import Array, Film
 from gradparity.returned.accumulation import Reading, read
 from gradparity.returned.bank import Written

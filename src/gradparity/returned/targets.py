@@ -5,7 +5,8 @@ from itertools import combinations
 
 import numpy as np
 
-from gradparity.lstm.equations import EQUATIONS, Key
+from gradparity.lstm.equation import Key
+from gradparity.lstm.equations import EQUATIONS
 from gradparity.lstm.film import Array, Film
 from gradparity.lstm.simulate import Plan
 from gradparity.returned.explanation import B3, B5, B11, Explanation

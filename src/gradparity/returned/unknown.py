@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gradparity.lstm.equations import EQUATIONS, Key
+from gradparity.lstm.equation import Key
+from gradparity.lstm.equations import EQUATIONS, QUANTITIES
 from gradparity.lstm.film import Array
 from gradparity.lstm.simulate import Plan
 from gradparity.returned.explanation import Explanation
-from gradparity.returned.findings import MAP, Finding, gate_word, name_of
+from gradparity.returned.findings import Finding, gate_word, name_of
 from gradparity.returned.probes import synthesize
 from gradparity.returned.replay import apply
 from gradparity.returned.search import Search
@@ -24,7 +25,7 @@ def unknown(search: Search, best: Explanation, key: Key) -> Finding:
     theirs, right = [], []
     for n, call in enumerate(search.close):
         made, own = apply(best, call, n, keep=True)[1], apply(best, call, n)[1]
-        symbol = MAP.get(key[0], "dh" if key[0] == "B10" else "dC")
+        symbol = QUANTITIES.get(key[0], "dh" if key[0] == "B10" else "dC")
         symbol = {"B10": "dh", "B11": "dC"}.get(key[0], symbol)
         theirs.append(own[symbol])
         right.append(made[symbol])
