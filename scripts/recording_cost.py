@@ -135,7 +135,7 @@ def _worker() -> None:
     from record.scoring import runner_of
 
     from gradparity.record.engine import examine
-    from gradparity.record.explain import recording_of
+    from gradparity.record.report.explain import recording_of
 
     runner = runner_of(job["text"], job["name"])
     found = recording_of(examine(runner), runner)

@@ -30,7 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gradparity.record.engine import examine
-from gradparity.record.explain import recording_of
+from gradparity.record.report.explain import recording_of
 from gradparity.record.runs import Runner
 from gradparity.record.subject.forms import form_of
 from gradparity.returned.layouts import layout_named

@@ -72,8 +72,8 @@ class Diagnose:
         """Record, and judge line by line."""
         from gradparity.record.address import Named
         from gradparity.record.bring import recorded_file
-        from gradparity.record.figure import draw_gradients
-        from gradparity.record.terminal import github_annotations, print_recording
+        from gradparity.record.report.figure import draw_gradients
+        from gradparity.record.report.terminal import github_annotations, print_recording
 
         address = Named(*parse(self.subject), self.backward, self.arguments)
         found = recorded_file(address, exact=self.exact, seed=self.seed, timeout=self.timeout)

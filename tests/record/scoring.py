@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from gradparity.record.engine import BROKE_OFF, backward_slots, examine
-from gradparity.record.explain import recording_of
-from gradparity.record.findings import Finding
-from gradparity.record.rules import Rules
+from gradparity.record.graph.rules import Rules
+from gradparity.record.graph.truth import Truth, close, scale_of
+from gradparity.record.report.explain import recording_of
+from gradparity.record.report.findings import Finding
 from gradparity.record.runs import Plain, Runner
-from gradparity.record.truth import Truth, close, scale_of
 from record.mutants import Mutant, Source, combined, mutants
 from record.subject_files import FOLDER, brought, loaded
 

@@ -1,7 +1,7 @@
 """The course script that the project began from: every mistake named, with its equation."""
 
 from gradparity.record.engine import examine
-from gradparity.record.explain import recording_of
+from gradparity.record.report.explain import recording_of
 from gradparity.record.runs import Runner
 from gradparity.record.subject.forms import form_of
 from record.mistaken import course_script

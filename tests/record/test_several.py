@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from gradparity.record.locate.grants import Grant
-from gradparity.record.words import cause_of, repair_of
+from gradparity.record.report.words import cause_of, repair_of
 from record.small_subjects import blamed, judged, line_with, planted
 
 CHAIN = """

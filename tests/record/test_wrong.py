@@ -4,7 +4,7 @@ import pytest
 
 from gradparity.record.bring import recorded
 from gradparity.record.engine import examine
-from gradparity.record.explain import recording_of
+from gradparity.record.report.explain import recording_of
 from gradparity.record.runs import Runner
 from record.subject_files import brought, written
 

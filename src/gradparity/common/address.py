@@ -50,4 +50,4 @@ def named(module: ModuleType, name: str, file: Path, what: str = "") -> Any:
     if hasattr(module, name):
         return getattr(module, name)
     names = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
-    raise InputError(f"{file}: no {what}{name} in it, expected one of {', '.join(names) or 'none'}")
+    raise InputError(f"{file}: no {what}{name}, expected one of {', '.join(names) or 'none'}")

@@ -6,8 +6,8 @@ from typing import Any
 from gradparity.common.process import isolated
 from gradparity.record.address import Named
 from gradparity.record.engine import examine
-from gradparity.record.explain import recording_of
-from gradparity.record.findings import Recording
+from gradparity.record.report.explain import recording_of
+from gradparity.record.report.findings import Recording
 from gradparity.record.runs import Runner
 from gradparity.record.subject.forms import form_of
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from gradparity.record.graph import Array
-from gradparity.record.rules import Rules
+from gradparity.record.graph.nodes import Array
+from gradparity.record.graph.rules import Rules
+from gradparity.record.graph.truth import Truth, close, scale_of
 from gradparity.record.runs import Plain, Runner
 from gradparity.record.subject.gradients import Source, Sources
 from gradparity.record.subject.trees import Path
-from gradparity.record.truth import Truth, close, scale_of
 
 SURE = frozenset("lr learning_rate learningrate learn_rate lrate".split())
 RATES = SURE | frozenset("rate alpha eta step_size stepsize".split())

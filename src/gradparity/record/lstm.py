@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradparity.record.graph import Array, Graph, Node, Provenance
+from gradparity.record.graph.nodes import Array, Graph, Node, Provenance
+from gradparity.record.graph.truth import Truth
 from gradparity.record.locate.recognise import Quantity
-from gradparity.record.truth import Truth
 
 CLOSE = 1e-9
 GATES = {"o": "B4", "g": "B6", "i": "B7", "f": "B8"}

@@ -8,12 +8,12 @@ import numpy as np
 
 from gradparity.record.frontend.hooks import Seen
 from gradparity.record.frontend.source import Slot
-from gradparity.record.graph import Array, Graph
+from gradparity.record.graph.nodes import Array, Graph
+from gradparity.record.graph.truth import Truth
 from gradparity.record.locate.recognise import EXACT, PARTIAL, Quantity, Table, fingerprints
 from gradparity.record.locate.repairs import Repair
 from gradparity.record.locate.statements import StatementEdit
 from gradparity.record.runs import Record, Runner
-from gradparity.record.truth import Truth
 
 
 @dataclass(frozen=True)

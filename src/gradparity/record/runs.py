@@ -13,7 +13,7 @@ from gradparity.record.frontend import methods, session  # noqa: F401  methods: 
 from gradparity.record.frontend.array import Recorded, plain, recorded, wrap
 from gradparity.record.frontend.code import Code
 from gradparity.record.frontend.hooks import Hooks, Patch, Recorder, Seen
-from gradparity.record.graph import Array, Graph, Provenance
+from gradparity.record.graph.nodes import Array, Graph, Provenance
 from gradparity.record.subject.forms import Form, Outcome
 from gradparity.record.subject.generic import made_generic, says_what_it_means
 from gradparity.record.subject.gradients import ARGUMENTS, FIRST, Sources, find_sources

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from gradparity.record.frontend import session
-from gradparity.record.graph import Array, Provenance
+from gradparity.record.graph.nodes import Array, Provenance
 
-FUNCTIONS: dict[Callable, Callable] = {}  # of NumPy, to what does the same on recorded arrays
+FUNCTIONS: dict[Callable, Callable] = {}  # of NumPy, to what does the same on recorded arrays;
+# `np.ufunc` to what applies any of them
 
 
 class Recorded(np.ndarray):
@@ -31,9 +32,7 @@ class Recorded(np.ndarray):
     def __array_ufunc__(
         self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any
     ) -> Any:
-        from gradparity.record.frontend.ufuncs import apply
-
-        return apply(ufunc, method, inputs, out, options)
+        return FUNCTIONS[np.ufunc](ufunc, method, inputs, out, options)
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
         handler = FUNCTIONS.get(function)

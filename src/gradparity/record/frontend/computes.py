@@ -8,7 +8,7 @@ import numpy as np
 from gradparity.record.frontend import session
 from gradparity.record.frontend.array import FUNCTIONS, Recorded, holds_recorded, plain, recorded
 from gradparity.record.frontend.ufuncs import hashed, node, stored
-from gradparity.record.graph import Operation
+from gradparity.record.graph.nodes import Operation
 
 COMPUTING: tuple[Any, ...] = (
     np.sum, np.mean, np.var, np.std, np.prod, np.max, np.min, np.ptp, np.cumsum, np.cumprod, np.dot,

@@ -14,7 +14,7 @@ from gradparity.record.frontend.creates import REPLACED, vectorized
 from gradparity.record.frontend.libraries import handler_of
 from gradparity.record.frontend.moves import array
 from gradparity.record.frontend.source import Program
-from gradparity.record.graph import Operation, Place, Provenance
+from gradparity.record.graph.nodes import Operation, Place, Provenance
 
 
 def unclipped(array: Any, *bounds: Any, out: Any = None, **options: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradparity.record.graph import Graph, Place
+from gradparity.record.graph.nodes import Graph, Place
 from lstm_spec import InputError
 
 

@@ -16,7 +16,7 @@ from gradparity.record.frontend.array import (
     recorded,
     wrap,
 )
-from gradparity.record.graph import Operation
+from gradparity.record.graph.nodes import Operation
 
 # Steps: their derivative is 0 wherever they have one.
 STEPS = frozenset(
@@ -71,6 +71,9 @@ def apply(ufunc: np.ufunc, method: str, inputs: Sequence, out: Any, options: dic
     else:
         raise session.refused(ufunc, f"its method {method}")
     return stored(found, targets[0]) if targets and targets[0] is not None else found
+
+
+FUNCTIONS[np.ufunc] = apply
 
 
 def stored(found: Recorded, target: Any) -> Any:

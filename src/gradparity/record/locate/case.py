@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gradparity.record.frontend.source import Statement
-from gradparity.record.graph import Array
+from gradparity.record.graph.nodes import Array
+from gradparity.record.graph.rules import Rules
+from gradparity.record.graph.truth import Truth
 from gradparity.record.locate.court import Court
 from gradparity.record.locate.grants import Families
 from gradparity.record.locate.purity import Purity
@@ -15,10 +17,8 @@ from gradparity.record.locate.repairs import Explanation, Repair
 from gradparity.record.locate.response import respond
 from gradparity.record.locate.scenery import Scenery
 from gradparity.record.locate.statements import StatementEdit
-from gradparity.record.rules import Rules
 from gradparity.record.runs import Record, Runner
 from gradparity.record.subject.trees import Path
-from gradparity.record.truth import Truth
 
 SECONDS = 20.0  # for the whole search
 

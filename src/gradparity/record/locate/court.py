@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from gradparity.record.frontend.hooks import Hooks
-from gradparity.record.graph import Array
+from gradparity.record.graph.nodes import Array
+from gradparity.record.graph.truth import close, scale_of
 from gradparity.record.locate.grants import Grant
 from gradparity.record.locate.probe import Trial
 from gradparity.record.locate.recognise import (
@@ -21,7 +22,6 @@ from gradparity.record.locate.recognise import (
 from gradparity.record.locate.repairs import Explanation, Repair, Version, version_of
 from gradparity.record.runs import Plain, Runner
 from gradparity.record.subject.trees import Path
-from gradparity.record.truth import close, scale_of
 
 FIRST, SECOND = 0.6, 0.2  # what a slot's first two executions count for, the rest for all
 SIMPLER = 0.3  # a value that is known once something is dropped may be a step on the way

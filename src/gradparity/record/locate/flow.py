@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradparity.record.frontend.hooks import Seen
-from gradparity.record.graph import Array, Graph
-from gradparity.record.truth import Truth
+from gradparity.record.graph.nodes import Array, Graph
+from gradparity.record.graph.truth import Truth
 
 FAR = 10**6
 BEHIND = 4  # steps back through values of which a part may be missing

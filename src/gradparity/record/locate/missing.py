@@ -17,7 +17,7 @@ import numpy as np
 from gradparity.record.frontend.hooks import Hooks, Patch
 from gradparity.record.frontend.nodes import copied
 from gradparity.record.frontend.source import Program, Slot, Statement
-from gradparity.record.graph import Array
+from gradparity.record.graph.nodes import Array
 from gradparity.record.locate.atoms import Atom, atoms_of, is_value
 from gradparity.record.locate.edits import write
 from gradparity.record.locate.edits.products import matrix_products

@@ -15,7 +15,7 @@ import numpy as np
 
 from gradparity.record.frontend.hooks import Hooks, Patch
 from gradparity.record.frontend.source import Program, Slot, Statement, with_calls_hooked
-from gradparity.record.graph import Array
+from gradparity.record.graph.nodes import Array
 from gradparity.record.locate.atoms import Atom, atoms_of, is_value
 from gradparity.record.locate.edits import Scene, tried
 from gradparity.record.locate.edits.change import Change, number_like

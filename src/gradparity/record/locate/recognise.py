@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradparity.record.graph import Array, Graph, Provenance
-from gradparity.record.truth import Truth
+from gradparity.record.graph.nodes import Array, Graph, Provenance
+from gradparity.record.graph.truth import Truth
 
 CLOSE = 1e-7
 UNKNOWN, FORWARD, ZERO, SCALED, PARTIAL, EXACT = range(6)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from gradparity.record.graph import Array, Graph, Node, Provenance
-from gradparity.record.rules import Rules
+from gradparity.record.graph.nodes import Array, Graph, Node, Provenance
+from gradparity.record.graph.rules import Rules
 
 AT_ONCE = 64
 

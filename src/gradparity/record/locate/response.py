@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gradparity.record.adjoints import pulled_back
-from gradparity.record.graph import Array, Provenance
-from gradparity.record.rules import Rules
+from gradparity.record.graph.adjoints import pulled_back
+from gradparity.record.graph.nodes import Array, Provenance
+from gradparity.record.graph.rules import Rules
+from gradparity.record.graph.truth import Truth
 from gradparity.record.runs import Record
 from gradparity.record.subject.trees import Path
-from gradparity.record.truth import Truth
 
 EACH = 6  # random directions of each gradient
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from gradparity.record.frontend.hooks import Seen
 from gradparity.record.frontend.source import Slot
-from gradparity.record.graph import Array
+from gradparity.record.graph.nodes import Array
+from gradparity.record.graph.truth import Truth
 from gradparity.record.locate.flow import depths, nearest, parents_of, recurrent
 from gradparity.record.locate.recognise import (
     EXACT,
@@ -23,7 +24,6 @@ from gradparity.record.locate.recognise import (
 from gradparity.record.locate.response import Response
 from gradparity.record.runs import Record
 from gradparity.record.subject.trees import Path
-from gradparity.record.truth import Truth
 
 SHORT = 3  # statements of a function that helps
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from gradparity.record.frontend.source import Slot
-from gradparity.record.graph import Array
+from gradparity.record.graph.nodes import Array
 from gradparity.record.locate.atoms import is_value
 from gradparity.record.locate.edits import write
 from gradparity.record.locate.edits.change import Change, Scene, fits, in_brackets, is_option

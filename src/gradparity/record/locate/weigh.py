@@ -7,7 +7,8 @@ from functools import cached_property
 import numpy as np
 
 from gradparity.record.frontend.hooks import Seen
-from gradparity.record.graph import Array
+from gradparity.record.graph.nodes import Array
+from gradparity.record.graph.rules import Rules
 from gradparity.record.locate.probe import Again, Prober, Trial
 from gradparity.record.locate.recognise import (
     EXACT,
@@ -19,7 +20,6 @@ from gradparity.record.locate.recognise import (
 )
 from gradparity.record.locate.replay import AT_ONCE, Replay
 from gradparity.record.locate.scenery import Scenery
-from gradparity.record.rules import Rules
 
 LINEAR = 1e-7
 EVALUATIONS = 30_000  # of changes of one slot, over all its executions

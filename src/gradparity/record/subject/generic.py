@@ -6,7 +6,7 @@ collide. Integers, masks, one-hot rows and labels mean what they are and stay.
 
 import numpy as np
 
-from gradparity.record.graph import Array
+from gradparity.record.graph.nodes import Array
 
 FEW = 2  # distinct values that a mask or one-hot rows have
 NOISE = 0.1  # of an array's own scale

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gradparity.record.frontend.array import plain
-from gradparity.record.graph import Array
+from gradparity.record.graph.nodes import Array
 from gradparity.record.subject.forms import (
     Form,
     ForwardBackward,

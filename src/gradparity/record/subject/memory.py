@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from gradparity.record.frontend.array import provenance_of, recorded, wrap
-from gradparity.record.graph import Array
+from gradparity.record.graph.nodes import Array
 from gradparity.record.subject.trees import Path
 
 Fill = Callable[[Path, Array], Array]

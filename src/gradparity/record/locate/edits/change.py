@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradparity.record.graph import Array
+from gradparity.record.graph.nodes import Array
 from gradparity.record.locate.atoms import Atom, is_value
 from gradparity.record.locate.edits.write import Build
 from gradparity.record.locate.expressions import Part, Reader

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradparity.record import convolution, indexing
+from gradparity.record.graph import convolution, indexing
 
 Step = tuple[Callable[..., Any], tuple[int, ...], tuple[int, ...], bool]
 

@@ -7,9 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from gradparity.record.adjoints import Use, pulled_back
-from gradparity.record.graph import Array, Graph, Provenance
-from gradparity.record.rules import Rules
+from gradparity.record.graph.adjoints import Use, pulled_back
+from gradparity.record.graph.nodes import Array, Graph, Provenance
+from gradparity.record.graph.rules import Rules
 
 RTOL = 1e-6  # of a gradient's own largest value, or of a millionth of the largest of all
 

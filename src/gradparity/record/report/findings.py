@@ -115,7 +115,7 @@ class Recording:
             raise GradientError(str(self), self)
 
     def __str__(self) -> str:
-        from gradparity.record.terminal import as_text
+        from gradparity.record.report.terminal import as_text
 
         return as_text(self)
 

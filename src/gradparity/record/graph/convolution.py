@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gradparity.record.graph import Array
+from gradparity.record.graph.nodes import Array
 
 
 def conv_general_dilated(params: dict, _: Any) -> Callable:

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradparity.record.engine import Examination
-from gradparity.record.findings import Finding, Gradient, Recording
 from gradparity.record.frontend.source import Statement
 from gradparity.record.locate.probe import Trial
 from gradparity.record.locate.repairs import Repair
 from gradparity.record.meaning import Meaning
+from gradparity.record.report.findings import Finding, Gradient, Recording
+from gradparity.record.report.words import cause_of, repair_of
 from gradparity.record.runs import Runner
 from gradparity.record.subject.trees import Path
-from gradparity.record.words import cause_of, repair_of
 
 MOST_ALTERNATIVES = 3
 

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from gradparity.common.output import annotation
-from gradparity.record.findings import Finding, Recording
+from gradparity.record.report.findings import Finding, Recording
 
 STYLE = {"right": "bold green", "wrong": "bold red"}
 WIDTH = 80

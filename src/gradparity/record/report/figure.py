@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from gradparity.common.figure import FAINTEST, WORST, canvas, write
-from gradparity.record.findings import Gradient
+from gradparity.record.report.findings import Gradient
 
 
 def draw_gradients(gradients: Sequence[Gradient], path: Path, title: str) -> None:

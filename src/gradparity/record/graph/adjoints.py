@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradparity.record.graph import Array, Graph, Provenance
-from gradparity.record.rules import Rules
+from gradparity.record.graph.nodes import Array, Graph, Provenance
+from gradparity.record.graph.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)

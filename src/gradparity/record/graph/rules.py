@@ -9,8 +9,8 @@ from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
-from gradparity.record.graph import Array, Operation
-from gradparity.record.interpreter import Program
+from gradparity.record.graph.interpreter import Program
+from gradparity.record.graph.nodes import Array, Operation
 
 Pullback = Callable[[Sequence[Array], Array], list[Array | None]]
 
