@@ -6,7 +6,7 @@
 """
 
 from gradparity.diagnosing import diagnose
-from gradparity.record.report.findings import Recording
+from gradparity.record.report.recording import Recording
 from gradparity.returned.findings import Diagnosis, Finding
 from gradparity.returned.layouts import Layout
 from gradparity.trees.blocks import Judgement

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from gradparity.record.report.findings import Recording
+from gradparity.record.report.recording import Recording
 from gradparity.returned.findings import Diagnosis
 from gradparity.returned.layouts import Layout
 from gradparity.returned.probes import KINDS

@@ -7,7 +7,7 @@ from gradparity.common.process import isolated
 from gradparity.record.address import Named
 from gradparity.record.engine import examine
 from gradparity.record.report.explain import recording_of
-from gradparity.record.report.findings import Recording
+from gradparity.record.report.recording import Recording
 from gradparity.record.runs import Runner
 from gradparity.record.subject.forms import form_of
 

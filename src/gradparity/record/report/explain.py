@@ -11,7 +11,8 @@ from gradparity.record.frontend.source import Statement
 from gradparity.record.locate.probe import Trial
 from gradparity.record.locate.repairs import Repair
 from gradparity.record.meaning import Meaning
-from gradparity.record.report.findings import Finding, Gradient, Recording
+from gradparity.record.report.findings import Finding, Gradient
+from gradparity.record.report.recording import Recording
 from gradparity.record.report.words import cause_of, repair_of
 from gradparity.record.runs import Runner
 from gradparity.record.subject.trees import Path

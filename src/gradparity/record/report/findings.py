@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from gradparity.trees.errors import GradientError
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -77,7 +75,7 @@ class Gradient:
 
 
 @dataclass(frozen=True)
-class Recording:
+class Findings:
     """Everything that recording a subject has shown.
 
     Attributes:
@@ -104,20 +102,6 @@ class Recording:
     def ok(self) -> bool:
         """Whether the gradients are right."""
         return self.verdict == "right"
-
-    def raise_if_wrong(self) -> None:
-        """Nothing, or an error with the report for its message: what a test calls.
-
-        Raises:
-            GradientError: the gradients are wrong.
-        """
-        if not self.ok:
-            raise GradientError(str(self), self)
-
-    def __str__(self) -> str:
-        from gradparity.record.report.terminal import as_text
-
-        return as_text(self)
 
     def sentence(self) -> str:
         """The verdict in a sentence."""

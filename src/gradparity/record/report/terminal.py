@@ -9,14 +9,14 @@ from rich.padding import Padding
 from rich.text import Text
 
 from gradparity.common.output import annotation
-from gradparity.record.report.findings import Finding, Recording
+from gradparity.record.report.findings import Finding, Findings
 
 STYLE = {"right": "bold green", "wrong": "bold red"}
 WIDTH = 80
 LISTED = 12  # lines that are named
 
 
-def print_recording(found: Recording, console: Console) -> None:
+def print_recording(found: Findings, console: Console) -> None:
     """Show it on a terminal, or as plain text."""
     parts: list = [
         Text.assemble(("gradparity diagnose  ", "bold"), found.subject),
@@ -34,7 +34,7 @@ def print_recording(found: Recording, console: Console) -> None:
     console.file.write(re.sub(r" +\n", "\n", captured.get()))
 
 
-def as_text(found: Recording) -> str:
+def as_text(found: Findings) -> str:
     """The same as plain text."""
     stream = io.StringIO()
     print_recording(found, Console(file=stream, width=WIDTH, no_color=True, highlight=False))
@@ -84,7 +84,7 @@ def _source(finding: Finding) -> list[Text]:
     return shown
 
 
-def _gradients(found: Recording) -> list:
+def _gradients(found: Findings) -> list:
     wrong = [g for g in found.gradients if not g.ok]
     right = len(found.gradients) - len(wrong)
     parts: list = []
@@ -107,7 +107,7 @@ def _gradients(found: Recording) -> list:
     return parts
 
 
-def _held(found: Recording) -> str:
+def _held(found: Findings) -> str:
     """How much of the backward pass is known line by line."""
     lines = f"{found.held} line{'s' if found.held != 1 else ''}"
     verb = "compute" if found.held != 1 else "computes"
@@ -121,7 +121,7 @@ def _held(found: Recording) -> str:
     return f"{text}; steps on the way, right as what they lead to is: lines {listed}{more}"
 
 
-def github_annotations(found: Recording) -> list[str]:
+def github_annotations(found: Findings) -> list[str]:
     """Workflow commands that mark the wrong lines of a pull request."""
     lines = []
     for f in found.findings:
