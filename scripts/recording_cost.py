@@ -134,7 +134,7 @@ def _worker() -> None:
     jax = time.perf_counter() - start
     from record.scoring import runner_of
 
-    from gradparity.record.engine import examine
+    from gradparity.record.examine.engine import examine
     from gradparity.record.report.explain import recording_of
 
     runner = runner_of(job["text"], job["name"])

@@ -29,9 +29,9 @@ from record.subject_files import loaded
 from rich.console import Console
 from rich.table import Table
 
-from gradparity.record.engine import examine
+from gradparity.record.examine.engine import examine
 from gradparity.record.report.explain import recording_of
-from gradparity.record.runs import Runner
+from gradparity.record.run.runs import Runner
 from gradparity.record.subject.forms import form_of
 from gradparity.returned.layouts import layout_named
 from gradparity.returned.probes import probes_for

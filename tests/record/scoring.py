@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from gradparity.record.engine import BROKE_OFF, backward_slots, examine
+from gradparity.record.examine.engine import BROKE_OFF, backward_slots, examine
 from gradparity.record.graph.rules import Rules
 from gradparity.record.graph.truth import Truth, close, scale_of
 from gradparity.record.report.explain import recording_of
 from gradparity.record.report.findings import Finding
-from gradparity.record.runs import Plain, Runner
+from gradparity.record.run.runs import Plain, Runner
 from record.mutants import Mutant, Source, combined, mutants
 from record.subject_files import FOLDER, brought, loaded
 

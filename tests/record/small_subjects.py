@@ -2,10 +2,10 @@
 
 import itertools
 
-from gradparity.record.engine import BROKE_OFF, examine
+from gradparity.record.examine.engine import BROKE_OFF, examine
 from gradparity.record.graph.rules import Rules
 from gradparity.record.report.explain import recording_of
-from gradparity.record.runs import Runner
+from gradparity.record.run.runs import Runner
 from gradparity.record.subject.forms import form_of
 from record.subject_files import loaded
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gradparity.record.engine import examine
-from gradparity.record.runs import Runner
+from gradparity.record.examine.engine import examine
+from gradparity.record.run.runs import Runner
 from gradparity.record.subject.forms import form_of
 from lstm_spec import InputError
 from record.small_subjects import HEAD, RULES, blamed, judged, line_with, planted

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gradparity.record.engine import examine
-from gradparity.record.runs import Runner
+from gradparity.record.examine.engine import examine
+from gradparity.record.run.runs import Runner
 from record.subject_files import FOLDER, NAMES, brought, loaded
 
 

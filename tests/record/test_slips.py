@@ -2,10 +2,10 @@
 
 import pytest
 
-from gradparity.record.engine import examine
+from gradparity.record.examine.engine import examine
 from gradparity.record.locate import looks
 from gradparity.record.report.explain import recording_of
-from gradparity.record.runs import Runner
+from gradparity.record.run.runs import Runner
 from gradparity.record.subject.forms import form_of
 from record.small_subjects import HEAD, RULES, blamed, judged, line_with, planted
 from record.subject_files import loaded

@@ -3,9 +3,9 @@
 import pytest
 
 from gradparity.record.bring import recorded
-from gradparity.record.engine import examine
+from gradparity.record.examine.engine import examine
 from gradparity.record.report.explain import recording_of
-from gradparity.record.runs import Runner
+from gradparity.record.run.runs import Runner
 from record.subject_files import brought, written
 
 MISTAKES = [

@@ -5,10 +5,10 @@ from typing import Any
 
 from gradparity.common.process import isolated
 from gradparity.record.address import Named
-from gradparity.record.engine import examine
+from gradparity.record.examine.engine import examine
 from gradparity.record.report.explain import recording_of
 from gradparity.record.report.recording import Recording
-from gradparity.record.runs import Runner
+from gradparity.record.run.runs import Runner
 from gradparity.record.subject.forms import form_of
 
 

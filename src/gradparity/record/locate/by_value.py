@@ -14,7 +14,7 @@ from gradparity.record.locate.scenery import Scenery
 from gradparity.record.locate.solve import MOST_TURNS, Solver, aims_of
 from gradparity.record.locate.stages import Turns
 from gradparity.record.locate.weigh import Scales
-from gradparity.record.runs import Plain
+from gradparity.record.run.runs import Plain
 
 RUN_SECONDS = 1.5  # for running the most promising changes of a stage
 FEWEST, MOST = 16, 160  # changes of a stage that are run

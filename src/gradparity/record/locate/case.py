@@ -17,7 +17,7 @@ from gradparity.record.locate.repairs import Explanation, Repair
 from gradparity.record.locate.response import respond
 from gradparity.record.locate.scenery import Scenery
 from gradparity.record.locate.statements import StatementEdit
-from gradparity.record.runs import Record, Runner
+from gradparity.record.run.runs import Record, Runner
 from gradparity.record.subject.trees import Path
 
 SECONDS = 20.0  # for the whole search

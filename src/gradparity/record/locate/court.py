@@ -20,7 +20,7 @@ from gradparity.record.locate.recognise import (
     fingerprints,
 )
 from gradparity.record.locate.repairs import Explanation, Repair, Version, version_of
-from gradparity.record.runs import Plain, Runner
+from gradparity.record.run.runs import Plain, Runner
 from gradparity.record.subject.trees import Path
 
 FIRST, SECOND = 0.6, 0.2  # what a slot's first two executions count for, the rest for all

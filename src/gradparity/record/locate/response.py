@@ -10,7 +10,7 @@ from gradparity.record.graph.adjoints import pulled_back
 from gradparity.record.graph.nodes import Array, Provenance
 from gradparity.record.graph.rules import Rules
 from gradparity.record.graph.truth import Truth
-from gradparity.record.runs import Record
+from gradparity.record.run.runs import Record
 from gradparity.record.subject.trees import Path
 
 EACH = 6  # random directions of each gradient

@@ -22,7 +22,7 @@ from gradparity.record.locate.recognise import (
     fingerprints,
 )
 from gradparity.record.locate.response import Response
-from gradparity.record.runs import Record
+from gradparity.record.run.runs import Record
 from gradparity.record.subject.trees import Path
 
 SHORT = 3  # statements of a function that helps

@@ -8,7 +8,7 @@ import numpy as np
 from gradparity.record.frontend.source import Slot, Statement
 from gradparity.record.locate.case import Case
 from gradparity.record.locate.repairs import Repair
-from gradparity.record.runs import Record
+from gradparity.record.run.runs import Record
 
 MOST_SUSPECTS = 12
 

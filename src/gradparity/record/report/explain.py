@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gradparity.record.engine import Examination
+from gradparity.record.examine.engine import Examination
+from gradparity.record.examine.meaning import Meaning
 from gradparity.record.frontend.source import Statement
 from gradparity.record.locate.probe import Trial
 from gradparity.record.locate.repairs import Repair
-from gradparity.record.meaning import Meaning
 from gradparity.record.report.findings import Finding, Gradient
 from gradparity.record.report.recording import Recording
 from gradparity.record.report.words import cause_of, repair_of
-from gradparity.record.runs import Runner
+from gradparity.record.run.runs import Runner
 from gradparity.record.subject.trees import Path
 
 MOST_ALTERNATIVES = 3

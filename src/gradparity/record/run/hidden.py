@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gradparity.record.runs import Record, Runner
+from gradparity.record.run.runs import Record, Runner
 from gradparity.record.subject.gradients import ARGUMENTS, FIRST
 from gradparity.record.subject.trees import at
 

@@ -13,7 +13,7 @@ from gradparity.record.graph.truth import Truth
 from gradparity.record.locate.recognise import EXACT, PARTIAL, Quantity, Table, fingerprints
 from gradparity.record.locate.repairs import Repair
 from gradparity.record.locate.statements import StatementEdit
-from gradparity.record.runs import Record, Runner
+from gradparity.record.run.runs import Record, Runner
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,20 @@
 
 import numpy as np
 
-from gradparity.record.examination import Examination
+from gradparity.record.examine.examination import Examination
+from gradparity.record.examine.passes import (
+    backward_slots,
+    in_both_passes,
+    moves_beside,
+    naming,
+    shared,
+)
 from gradparity.record.graph.rules import Rules
 from gradparity.record.graph.truth import Truth
 from gradparity.record.locate.case import Case
 from gradparity.record.locate.recognise import Table, fingerprints
 from gradparity.record.locate.search import Search
-from gradparity.record.passes import backward_slots, in_both_passes, moves_beside, naming, shared
-from gradparity.record.runs import Record, Runner
+from gradparity.record.run.runs import Record, Runner
 
 
 class Seeker:

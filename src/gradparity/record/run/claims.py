@@ -8,7 +8,7 @@ import numpy as np
 from gradparity.record.graph.nodes import Array
 from gradparity.record.graph.rules import Rules
 from gradparity.record.graph.truth import Truth, close, scale_of
-from gradparity.record.runs import Plain, Runner
+from gradparity.record.run.runs import Plain, Runner
 from gradparity.record.subject.gradients import Source, Sources
 from gradparity.record.subject.trees import Path
 

@@ -13,7 +13,7 @@ import numpy as np
 from gradparity.record.frontend.hooks import Patch
 from gradparity.record.frontend.source import Slot, with_calls_hooked
 from gradparity.record.graph.nodes import Array
-from gradparity.record.runs import Plain, Runner
+from gradparity.record.run.runs import Plain, Runner
 from gradparity.record.subject.trees import Path
 
 OTHER_SEED = 2003

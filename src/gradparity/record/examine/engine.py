@@ -2,23 +2,23 @@
 
 import numpy as np
 
-from gradparity.record.claims import claim
-from gradparity.record.clipping import without_clipping
-from gradparity.record.examination import Examination
+from gradparity.record.examine.examination import Examination
+from gradparity.record.examine.guards import same_as_differences, same_as_plain
+from gradparity.record.examine.held import hold
+from gradparity.record.examine.lstm import Equations
+from gradparity.record.examine.meaning import meanings
+from gradparity.record.examine.remarks import clipped, leftovers, manners, missing
+from gradparity.record.examine.seek import Seeker
 from gradparity.record.graph.rules import Rules
 from gradparity.record.graph.truth import Truth, close, scale_of
-from gradparity.record.guards import same_as_differences, same_as_plain
-from gradparity.record.held import hold
-from gradparity.record.hidden import hidden_by
 from gradparity.record.locate.grants import Grant
 from gradparity.record.locate.repairs import Explanation
 from gradparity.record.locate.search import Search
 from gradparity.record.locate.suspects import suspects
-from gradparity.record.lstm import Equations
-from gradparity.record.meaning import meanings
-from gradparity.record.remarks import clipped, leftovers, manners, missing
-from gradparity.record.runs import Record, Runner
-from gradparity.record.seek import Seeker
+from gradparity.record.run.claims import claim
+from gradparity.record.run.clipping import without_clipping
+from gradparity.record.run.hidden import hidden_by
+from gradparity.record.run.runs import Record, Runner
 from lstm_spec import InputError
 
 BROKE_OFF = "one way to look for the line broke off"

@@ -5,7 +5,7 @@ import numpy as np
 from gradparity.record.frontend.session import RecordError
 from gradparity.record.graph.nodes import Array
 from gradparity.record.graph.truth import RTOL, Truth
-from gradparity.record.runs import Record, Runner
+from gradparity.record.run.runs import Record, Runner
 from gradparity.record.subject.trees import Path
 
 STEP = 1e-6  # of the difference that the recorded truth is held to

@@ -7,7 +7,7 @@ import numpy as np
 
 from gradparity.record.frontend.source import Program, Slot
 from gradparity.record.graph.truth import Truth
-from gradparity.record.runs import Record, Runner
+from gradparity.record.run.runs import Record, Runner
 
 
 def backward_slots(runner: Runner, record: Record, truth: Truth) -> set[int]:

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from gradparity.record.examine.passes import backward_slots
 from gradparity.record.graph.truth import Truth
 from gradparity.record.locate.recognise import EXACT, PARTIAL, Table, fingerprints
-from gradparity.record.passes import backward_slots
-from gradparity.record.runs import Record, Runner
+from gradparity.record.run.runs import Record, Runner
 
 
 def hold(runner: Runner, record: Record, truth: Truth) -> tuple[int, list[int]]:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from gradparity.record.clipping import Clip
 from gradparity.record.graph.truth import Truth
-from gradparity.record.runs import Plain, Record, Runner
+from gradparity.record.run.clipping import Clip
+from gradparity.record.run.runs import Plain, Record, Runner
 from gradparity.record.subject.trees import Path
 
 

@@ -1,0 +1,1 @@
+"""From a subject to a verdict, and from a wrong one to its lines and what they mean."""

@@ -1,0 +1,1 @@
+"""A subject run plainly, watched, changed and recorded; which gradient is whose."""
