@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gradparity.record.examine.engine import BROKE_OFF, backward_slots, examine
+from gradparity.record.examine.engine import BROKE_OFF, examine
+from gradparity.record.examine.passes import backward_slots
 from gradparity.record.graph.rules import Rules
 from gradparity.record.graph.truth import Truth, close, scale_of
 from gradparity.record.report.explain import recording_of
