@@ -1,6 +1,7 @@
 """What people's code does besides the equations, as strangers met it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -159,6 +160,37 @@ def test_a_loop_that_leaves_out_the_first_step():
 def test_gradients_that_are_no_floating_point_numbers():
     (finding, *_) = torchlike(("db_v,\n", "db_v.astype(int),\n")).findings
     assert "its gradient has dtype int64, expected floating point" in finding.mistake
+
+
+def test_gradients_of_objects_are_told_by_their_dtype():
+    def objects(params, inputs, targets):
+        return 1.0, {name: value.astype(object) for name, value in params.items()}
+
+    with pytest.raises(InputError, match="W_f: its gradient has dtype object, expected floating"):
+        diagnose(objects, "model", layout="gradparity")
+
+
+def test_a_cause_that_nobody_knows_is_put_in_words():
+    unheard_of = ("da_i = dC * g_[t] *", "da_i = dC * np.tanh(3 * g_[t] + 1) *")
+    (finding, *_) = torchlike(unheard_of).findings
+    assert not finding.known
+    assert re.search(r"at a typical entry, .*off by up to [0-9.]+ % of the largest right value",
+                     finding.explanation)  # fmt: skip
+
+
+def test_frames_of_libraries_beside_a_subject_are_not_shown(tmp_path):
+    library = tmp_path / "lib" / "site-packages" / "somebody"
+    library.mkdir(parents=True)
+    (library / "__init__.py").write_text("def fail():\n    raise ValueError('no')\n")
+    path = tmp_path / "mine.py"
+    path.write_text(
+        f"import sys\nsys.path.insert(0, {str(library.parent)!r})\nimport somebody\n"
+        "def f(params, inputs, targets):\n    somebody.fail()\n"
+    )
+    result = run_command("diagnose", f"{path}:f", "--kind", "model")
+    assert "it raised ValueError: no" in result.stderr
+    assert "mine.py:5 in f: somebody.fail()" in result.stderr
+    assert "site-packages" not in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -131,13 +131,25 @@ def gradients(
         else:
             good[name] = array.astype(np.float64)
     if not good:
-        raise SubjectError(_nothing_fits(given, layout, shapes, wrong))
+        missing = any(returned[name] is None for name in shapes)
+        raise SubjectError(
+            _nothing_fits(given, layout, shapes, wrong) if missing else _none_usable(wrong)
+        )
     single = any(a is not None and a.dtype == np.float32 for a in arrays.values())
     return decode(layout, good, *sizes), wrong, single
 
 
 def _not_numbers(value: Any) -> str:
-    return "no gradient was returned" if value is None else f"its gradient is {described(value)}"
+    if value is None:
+        return "no gradient was returned"
+    if hasattr(value, "dtype"):
+        return f"its gradient has dtype {value.dtype}, expected floating point"
+    return f"its gradient is {described(value)}, expected an array"
+
+
+def _none_usable(wrong: dict[str, str]) -> str:
+    listed = "; ".join(f"{name}: {what}" for name, what in list(wrong.items())[:3])
+    return f"gradients: {listed}{'; …' if len(wrong) > 3 else ''}"
 
 
 def _nothing_fits(given: Any, layout: Layout, shapes: Mapping, wrong: dict[str, str]) -> str:

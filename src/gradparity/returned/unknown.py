@@ -40,7 +40,7 @@ def unknown(search: Search, best: Explanation, key: Key) -> Finding:
     middle = float(np.median(ratio[np.isfinite(ratio)])) if np.isfinite(ratio).any() else np.nan
     return Finding(
         key[0], gate_word(key), times, f"cause not known ({name})",
-        f"theirs over right: {middle:.3g} in the middle; largest discrepancy {gap:.2g}", False,
+        _distance(middle, gap), False,
     )  # fmt: skip
 
 
@@ -72,6 +72,16 @@ def _unknown_sum(search: Search, best: Explanation, key: Key) -> Finding:
         key[0], gate_word(key), (), f"cause not known ({which})",
         f"{EQUATIONS[key].name}: the sum over time steps is not that of any known form", False,
     )  # fmt: skip
+
+
+def _distance(middle: float, gap: float) -> str:
+    """How far a quantity is from right, by its median ratio and its largest relative error."""
+    off = f"off by up to {100 * gap:.2g} % of the largest right value"
+    if abs(middle - 1) < 0.01:
+        return f"right, or nearly, at a typical entry, but {off} at others"
+    if not np.isfinite(middle):
+        return off
+    return f"about {middle:.2g} times the right value at a typical entry, {off}"
 
 
 def _compared(
