@@ -76,7 +76,8 @@ def _unknown_sum(search: Search, best: Explanation, key: Key) -> Finding:
 
 def _distance(middle: float, gap: float) -> str:
     """How far a quantity is from right, by its median ratio and its largest relative error."""
-    off = f"off by up to {100 * gap:.2g} % of the largest right value"
+    share = f"{100 * gap:.2g}" if gap < 0.1 else f"{100 * gap:.0f}"
+    off = f"off by up to {share} % of the largest right value"
     if abs(middle - 1) < 0.01:
         return f"right, or nearly, at a typical entry, but {off} at others"
     if not np.isfinite(middle):
