@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from gradparity.lstm.equations import Mistake
 from gradparity.lstm.film import Array
 from gradparity.returned.bank import Bank, Field, Written
-from gradparity.returned.cells import Cells
+from gradparity.returned.cells import Cells, cell_states
 from gradparity.returned.explanation import B3, B5, B11, GATE_KEYS, Explanation
 from gradparity.returned.gates import Gates
-from gradparity.returned.hidden import Hidden
+from gradparity.returned.hidden import Hidden, hidden_states
 
 
 class Bench:
@@ -77,7 +77,7 @@ class Chain:
         """Explanations with B3 written in one way."""
         dh_out, found = self.outside[outside], []
         start = Explanation({B3: (Written(outside),)} if outside else {})
-        for dh, carried in self.hidden.explanations(dh_out):
-            for explained in self.cells.explanations(dh, dh_out):
+        for dh, carried in hidden_states(self.hidden, dh_out):
+            for explained in cell_states(self.cells, dh, dh_out):
                 found.append(start.joined(carried).joined(explained))
         return sorted(found, key=lambda e: e.cost)[:2]

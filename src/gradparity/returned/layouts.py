@@ -70,11 +70,6 @@ class Layout:
         """Whether there is any bias in the layer."""
         return any(parts(axes).has_gate_bias for axes in self.arrays.values())
 
-    @property
-    def has_embedding(self) -> bool:
-        """Whether tokens are looked up in a matrix."""
-        return any("e" in axes.split(",") for axes in self.arrays.values())
-
     def without_readout(self) -> "Layout":
         """The same without the arrays that a layer or a cell does not have."""
         kept = {n: a for n, a in self.arrays.items() if not {"v", "e"} & set(a.split(","))}
