@@ -6,21 +6,19 @@ mistakes convicts, if it reproduces every gradient on every probe.
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice, product
+from itertools import islice
 
 import numpy as np
 
-from gradparity.lstm.equation import Key
-from gradparity.lstm.equations import EQUATIONS, Mistake
+from gradparity.lstm.equations import Mistake
 from gradparity.lstm.film import Array, Film
 from gradparity.lstm.simulate import Plan
 from gradparity.returned.accumulation import Reading
-from gradparity.returned.bank import Field, Written
+from gradparity.returned.bank import Field
+from gradparity.returned.before import logits, outside
 from gradparity.returned.chain import Bench, Chain
 from gradparity.returned.explanation import (
-    B1,
     B2,
-    B3,
     GATE_KEYS,
     ONE_EQUATION,
     ONE_UNKNOWN,
@@ -30,7 +28,7 @@ from gradparity.returned.explanation import (
 )
 from gradparity.returned.probes import synthesize
 from gradparity.returned.repairs import Repairs
-from gradparity.returned.replay import Call, Replay, equal
+from gradparity.returned.replay import Call, Replay
 from gradparity.returned.sums import Sums, alike_first, explained
 from lstm_spec import GATES
 
@@ -111,7 +109,7 @@ class Search:
         readouts = self.sums.readings(B2) if self.model else [None]
         found: list[Explanation] = []
         for readout in readouts:
-            start = self._logits(readout)
+            start = logits(readout, self.films, self.true, self.tolerance)
             for chosen in islice(alike_first(readings), MOST_READINGS):
                 if found and self._spent():
                     break
@@ -132,29 +130,11 @@ class Search:
         for gate in sorted(suspects):
             for early in self.sums.summed_early(gate, (("delta", "bias delta"),)):
                 readings = {g: self.sums.readings(("B9", g))[:2] for g in GATES} | {gate: [early]}
-                start = self._logits(self.sums.readings(B2)[0] if self.model else None)
+                readout = self.sums.readings(B2)[0] if self.model else None
+                start = logits(readout, self.films, self.true, self.tolerance)
                 for chosen in islice(alike_first(readings), 4):
                     found += self._chained(start, chosen, thorough=False)
         return sorted(found, key=lambda e: e.cost)[:8]
-
-    def _logits(self, readout: Reading | None) -> Explanation:
-        """B1 and B2: what is wrong there; leaves dv in the films."""
-        if readout is None:
-            return Explanation()
-        start = explained(readout)
-        dv = [
-            np.where(np.isnan(d), t["dv"], d)
-            for d, t in zip(readout.deltas, self.true, strict=True)
-        ]
-        for film, array in zip(self.films, dv, strict=True):
-            film["dv"] = array
-        for mistakes in _choices(B1):
-            plan = Plan(mistakes)
-            made = [_logits_of(plan, film) for film in self.films]
-            if all(equal(d, m, self.tolerance) for d, m in zip(readout.deltas, made, strict=True)):
-                wrong = Explanation({B1: (Written(mistakes),)} if mistakes else {})
-                return start.joined(wrong)
-        return start.joined(Explanation(unknown=(B1,), given={"dv": dv}))
 
     def _chained(
         self, start: Explanation, chosen: Sequence[Reading], thorough: bool
@@ -197,10 +177,11 @@ class Search:
         """The chain over the probes up to a length."""
         bench = self._bench(longest)
         field, kept = bench.field, [n for n, p in enumerate(self.probes) if p.time <= longest]
-        outside = {
-            ms: field.flat([arrays[n] for n in kept]) for ms, arrays in self._outside().items()
+        entering = {
+            ms: field.flat([arrays[n] for n in kept])
+            for ms, arrays in outside(self.probes, self.films).items()
         }
-        for film, dh in zip(field.films, field.apart(outside[()]), strict=True):
+        for film, dh in zip(field.films, field.apart(entering[()]), strict=True):
             film["dh_out"] = dh
         last = [np.zeros_like(film["h"]) for film in field.films]
         for array, n in zip(last, kept, strict=True):
@@ -209,49 +190,10 @@ class Search:
             {gate: field.flat([arrays[n] for n in kept]) for gate, arrays in some.items()}
             for some in (deltas, sent)
         )
-        return Chain(bench, flat, sent_flat, outside, field.flat(last))
+        return Chain(bench, flat, sent_flat, entering, field.flat(last))
 
     def _bench(self, longest: int) -> Bench:
         films = [f for f, p in zip(self.films, self.probes, strict=True) if p.time <= longest]
         if len(films) not in self._benches:
             self._benches[len(films)] = Bench(Field(films, self.tolerance))
         return self._benches[len(films)]
-
-    def _outside(self) -> dict[tuple[Mistake, ...], list[Array]]:
-        """dh_out under each way of writing what B3 takes from outside the layer."""
-        found: dict[tuple[Mistake, ...], list[Array]]
-        found = self._through_readout() if self.model else {(): [p.dh for p in self.probes]}
-        for film, right in zip(self.films, found[()], strict=True):
-            film["dh_out"] = right
-        for form in EQUATIONS[B3].slot("dh_out").forms[1:]:
-            found[Mistake(*B3, "dh_out", form),] = [
-                np.stack([form.value(film, t) for t in range(film.time)]) for film in self.films
-            ]
-        return found
-
-    def _through_readout(self) -> dict[tuple[Mistake, ...], list[Array]]:
-        """The same of a model: what its readout sends back."""
-        return {
-            mistakes: [
-                np.stack([p.W_v.T @ Plan(mistakes).product(B3, film, t) for t in range(film.time)])
-                for p, film in zip(self.probes, self.films, strict=True)
-            ]
-            for mistakes in _choices(B3)
-        }
-
-
-def _choices(key: Key) -> list[tuple[Mistake, ...]]:
-    """Ways of writing an equation with one slip, or two in different slots; none first."""
-    slots = EQUATIONS[key].slots
-    made = []
-    for forms in product(*(slot.forms for slot in slots)):
-        wrong = tuple(
-            Mistake(*key, s.name, f) for s, f in zip(slots, forms, strict=True) if f.faults
-        )
-        made.append(wrong)
-    return sorted(made, key=lambda ms: sum(m.form.faults for m in ms))
-
-
-def _logits_of(plan: Plan, film: Film) -> Array:
-    N = float(film["mask"].sum())
-    return np.stack([plan.product(B1, film, t) * film["mask"][t] / N for t in range(film.time)])
