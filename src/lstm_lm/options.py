@@ -6,7 +6,7 @@ read it back.
 
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from lstm_lm.option_rules import require_ranges, require_types
 from lstm_spec import Config, InputError
@@ -134,7 +134,7 @@ class Options:
         defaults = DEFAULTS[self.task]
         missing = {k: v for k, v in defaults.items() if getattr(self, k) is None}
         found = replace(self, **missing)
-        require_ranges(found)
+        require_ranges(vars(found), found.task)
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -156,7 +156,7 @@ class Options:
             raise InputError(f"configuration: unknown entries {', '.join(unknown)}")
         paths = {k: Path(stored[k]) for k in ("data", "out") if stored.get(k)}
         found = cls(**{**stored, **paths})
-        require_types(found)
+        require_types(vars(found), get_type_hints(cls))
         return found
 
     def config(self, vocab_size: int) -> Config:

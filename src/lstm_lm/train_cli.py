@@ -1,6 +1,5 @@
 """`scripts/train.py`: options in, a run folder out."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import Annotated
 import tyro
 
 from lstm_lm.ending import finish
-from lstm_lm.engines import make_engine
+from lstm_lm.engines import make_engine, prepare_jax
 from lstm_lm.exits import OK, guarded
 from lstm_lm.keep import signals
 from lstm_lm.keep.folder import RunFolder, numbered
@@ -115,12 +114,6 @@ def _run_to_end(trainer: Trainer) -> None:
     finally:
         trainer.progress.finish()
     finish(trainer)
-
-
-def prepare_jax(options: Options) -> None:
-    """Ask JAX for the run's precision, before anything imports it."""
-    if options.dtype == "float64":
-        os.environ.setdefault("JAX_ENABLE_X64", "1")
 
 
 def _progress(options: Options, task: Task, step: int, name: str = "") -> Progress:
