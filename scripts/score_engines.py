@@ -36,6 +36,7 @@ from gradparity.record.engine import examine
 from gradparity.record.explain import recording_of
 from gradparity.record.runs import Runner
 from gradparity.record.subject.forms import form_of
+from lstm_spec.exits import guarded
 
 GLUE = {
     "model": """
@@ -131,4 +132,4 @@ def _arguments(template: Template) -> tuple:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("score_engines.py", main))

@@ -11,7 +11,6 @@ import tyro
 
 from lstm_lm.ending import finish
 from lstm_lm.engines import make_engine, prepare_jax
-from lstm_lm.exits import OK, guarded
 from lstm_lm.keep import signals
 from lstm_lm.keep.folder import RunFolder, numbered
 from lstm_lm.keep.signals import StoppedError
@@ -23,6 +22,7 @@ from lstm_lm.progress import Progress
 from lstm_lm.resume import given, require_fit, resumed_options
 from lstm_lm.tasks import Task, make_task, notation_of
 from lstm_spec import InputError
+from lstm_spec.exits import OK, guarded
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,14 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(arguments: list[str]) -> int:
+    """One command, to its end or to a signal."""
+    try:
+        return _begun_or_resumed(arguments)
+    except StoppedError as stopped:
+        return stopped.code
+
+
+def _begun_or_resumed(arguments: list[str]) -> int:
     command = tyro.cli(Command, prog="train.py", description=Options.__doc__, args=arguments)
     if command.resume:
         return _resume(command, given(command.options, arguments))
