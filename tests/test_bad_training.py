@@ -174,6 +174,8 @@ def test_full_disks_and_narrow_terminals(tmp_path):
     result = command(script, *SMALL, "--steps", 20, "--out", tmp_path / "c", env=narrow)
     assert result.returncode == 0, result.stderr
     assert len([x for x in result.stdout.splitlines() if x.endswith("best")]) == 2
+    assert "a^nb^n, n = 1 ... 11: vocabulary 4, 1 x 8 units" in result.stdout
+    assert "?" not in result.stdout
 
 
 @pytest.mark.parametrize("seconds", [0.03, 0.1, 0.2])

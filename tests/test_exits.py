@@ -1,6 +1,8 @@
 """How every command ends: its exit code, one message, and nothing where nobody reads on."""
 
+import ast
 import errno
+import io
 import os
 import subprocess
 import sys
@@ -12,7 +14,11 @@ from running import SCRIPTS, SMALL, train
 from lstm_lm import train_cli
 from lstm_lm.keep.signals import StoppedError
 from lstm_spec import InputError
+from lstm_spec.corpus import UNKNOWN
 from lstm_spec.exits import BAD_USE, BROKEN, CLOSED, INTERRUPTED, OK, WRONG, guarded
+from lstm_spec.marks import ASCII, plain_where_needed
+
+SOURCES = sorted((SCRIPTS.parent / "src").rglob("*.py"))
 
 ENDS = {
     "no memory": (MemoryError("71 PiB"), BAD_USE, "x: not enough memory: 71 PiB\n"),
@@ -102,3 +108,52 @@ def test_a_full_disk_is_told_though_the_output_was_kept_back():
         BAD_USE,
         "x: standard output: No space left on device\n",
     )
+
+
+def written(text, encoding, monkeypatch):
+    """What a terminal gets on standard output and on standard error."""
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding) for _ in range(2)]
+    monkeypatch.setattr(sys, "stdout", streams[0])
+    monkeypatch.setattr(sys, "stderr", streams[1])
+    plain_where_needed()
+    for stream in streams:
+        stream.write(text)
+        stream.flush()
+    return [stream.buffer.getvalue().decode(encoding) for stream in streams]
+
+
+def test_marks_where_they_cannot_be_shown(monkeypatch):
+    text = "aⁿbⁿ → 2 × 3 … ✓ ╭─╮ │ é"
+    plain = "a^nb^n -> 2 x 3 ... + +-+ | "
+    assert written(text, "ascii", monkeypatch) == [plain + "?", plain + "\\xe9"]
+    assert written(text, "utf-8", monkeypatch) == [text, text]
+    latin = plain.replace("x", "×") + "é"  # what an encoding has is left alone
+    assert written(text, "latin-1", monkeypatch) == [latin, latin]
+
+
+def printed_by(source):
+    """The texts of a module that are no docstrings."""
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    statements = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    return [c.value for c in constants if isinstance(c.value, str) and id(c) not in statements]
+
+
+def test_every_mark_that_is_printed_has_its_ascii():
+    marks = {mark for source in SOURCES for text in printed_by(source) for mark in text}
+    assert {"✓", "ⁿ"} < marks
+    assert {mark for mark in marks if not mark.isascii()} - ASCII.keys() == {UNKNOWN}
+
+
+def test_marks_are_ascii():
+    assert all(text.isascii() for text in ASCII.values())
+
+
+@pytest.mark.parametrize("script", ["train.py", "sample.py"])
+def test_help_in_ascii(script):
+    done = subprocess.run(
+        [sys.executable, SCRIPTS / script, "--help"],
+        capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert b"?" not in done.stdout

@@ -1,7 +1,6 @@
 """How the commands end: exit codes, and one message instead of a traceback."""
 
 import errno
-import io
 import sys
 import traceback
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from typing import Any
 
 from lstm_spec.errors import InputError
 from lstm_spec.files import silence_output
+from lstm_spec.marks import plain_where_needed
 
 OK = 0
 WRONG = 1  # what was to be checked is not right
@@ -31,8 +31,7 @@ def guarded(name: str, work: Callable[[], int | None]) -> int:
     Returns:
         The exit code.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show ⁿ shows "?"
+    plain_where_needed()
     try:
         code = _code(name, work)
         print(end="", flush=True)  # at the interpreter's end, what goes wrong cannot be told
