@@ -16,7 +16,7 @@ from lstm_lm.keep.folder import RunFolder, numbered
 from lstm_lm.keep.signals import StoppedError
 from lstm_lm.keep.taking_up import take_up, take_up_best
 from lstm_lm.loop import Trainer, beginning
-from lstm_lm.options import Options
+from lstm_lm.options import Options, instead_of_none
 from lstm_lm.plots import draw_both, relative_difference
 from lstm_lm.progress import Progress
 from lstm_lm.resume import given, require_fit, resumed_options
@@ -30,7 +30,7 @@ class Command:
     """What the command line holds besides the options."""
 
     options: Annotated[Options, tyro.conf.arg(name="")]
-    resume: Path | None = None
+    resume: Annotated[Path | None, instead_of_none("a run begins")] = None
     """Go on with the run in this folder, as if it had never stopped."""
     from_best: bool = False
     """With --resume: go on from the best checkpoint, where the last one is lost."""
