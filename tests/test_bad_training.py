@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from running import SCRIPTS, SMALL, sampled, start, train
+from running import SCRIPTS, SMALL, losses, sampled, start, train
 
+from lstm_lm import train_cli
 from lstm_lm.sampling import Choice
 from lstm_spec import InputError
 
@@ -27,6 +28,18 @@ BAD = {
         "--keep-every: got 5 with backend jax, expected numpy or jax-manual",
     ),
     "seed": (["--seed", "-1"], "--seed: got -1, expected 0 or more"),
+    "no epochs": (
+        ["--epochs", "0"],
+        "--epochs: got 0, expected none: the run counts updates (--steps), 5,000 of them",
+    ),
+    "epochs and steps": (
+        ["--data", "short", "--epochs=2.5", "--steps", "7"],
+        "--epochs: got 2.5, expected none: the run counts updates (--steps), 7 of them",
+    ),
+    "dropout": (
+        ["--dropout", "0.3"],
+        "--dropout: got 0.3 with 1 layer, expected 2 or more layers: it acts between them",
+    ),
     "rate": (["--learning-rate", "nan"], "--learning-rate: got nan, expected a finite number"),
     "bias": (["--forget-bias", "inf"], "--forget-bias: got inf, expected a finite number"),
     "folder": (["--data", "."], ".: cannot be read: Is a directory"),
@@ -116,6 +129,7 @@ def test_an_edited_configuration(what, run, capsys):
         (["--overwrite"], "--overwrite: does not go with --resume"),
         (["--backend", "both"], "--backend: got both, but the run in"),
         (["--learning_rate=1"], "--learning-rate: got 1.0, but the run in"),
+        (["--epochs", "0"], "--epochs: got 0, expected none: the run counts updates (--steps), 20"),
     ],
 )
 def test_what_does_not_go_with_resuming(arguments, message, run, capsys):
@@ -123,6 +137,27 @@ def test_what_does_not_go_with_resuming(arguments, message, run, capsys):
     assert train("--resume", run, *arguments) == 2
     assert message in capsys.readouterr().err
     assert (run / "config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("data", [True, False])
+def test_a_stored_run_may_hold_what_has_no_effect(data, text, tmp_path, monkeypatch):
+    """As earlier versions wrote it: epochs beside steps, and dropout with one layer."""
+    task = ["--data", text, "--epochs", 3] if data else []
+    arguments = [*SMALL, *task, "--layers", 1, "--dropout", 0.3, "--steps", 10]
+    with monkeypatch.context() as earlier:
+        earlier.setattr(train_cli, "require_effect", lambda *_: None)
+        assert train(*arguments, "--out", tmp_path / "run") == 0
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["dropout"] == 0.3
+    assert train("--resume", tmp_path / "run", "--steps", 12) == 0
+
+
+def test_a_run_of_updates_goes_on_by_epochs(text, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert train("--data", text, *SMALL, "--steps", 10, "--out", out) == 0
+    assert train("--resume", out, "--epochs", 10) == 2
+    assert "--epochs: got 10, expected none" in capsys.readouterr().err
+    assert train("--resume", out, "--steps", 0, "--epochs", 0.2) == 0
+    assert len(losses(out)) > 10
 
 
 def test_the_checkpoint_of_another_run(run, tmp_path, capsys):

@@ -108,3 +108,21 @@ def _require_length(steps: int, epochs: float, task: str) -> None:
         raise InputError("--steps and --epochs: both are 0, expected one of them above 0")
     if task == "anbn" and not steps:
         raise InputError("--steps: got 0, expected 1 or more (aⁿbⁿ has no epochs)")
+
+
+def require_effect(given: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Refuse what was asked for and would do nothing.
+
+    Args:
+        given: options by name, as they were written on the command line; none of a stored run.
+        values: the run's.
+
+    Raises:
+        InputError: names the option, what came and what was expected.
+    """
+    if given.get("epochs") is not None and values["steps"]:
+        counted = f"the run counts updates (--steps), {values['steps']:,} of them"
+        raise InputError(f"--epochs: got {given['epochs']:g}, expected none: {counted}")
+    if given.get("dropout") and values["layers"] == 1:
+        found = f"got {given['dropout']:g} with 1 layer"
+        raise InputError(f"--dropout: {found}, expected 2 or more layers: it acts between them")

@@ -16,6 +16,7 @@ from lstm_lm.keep.folder import RunFolder, numbered
 from lstm_lm.keep.signals import StoppedError
 from lstm_lm.keep.taking_up import take_up, take_up_best
 from lstm_lm.loop import Trainer, beginning
+from lstm_lm.option_rules import require_effect
 from lstm_lm.options import Options, instead_of_none
 from lstm_lm.plots import draw_both, relative_difference
 from lstm_lm.progress import Progress
@@ -54,12 +55,14 @@ def _run(arguments: list[str]) -> int:
 
 def _begun_or_resumed(arguments: list[str]) -> int:
     command = tyro.cli(Command, prog="train.py", description=Options.__doc__, args=arguments)
+    asked = given(command.options, arguments)
     if command.resume:
-        return _resume(command, given(command.options, arguments))
+        return _resume(command, asked)
     for name in ("from_best", "forget_best"):
         if getattr(command, name):
             raise InputError(f"--{name.replace('_', '-')}: goes with --resume only")
     options = command.options.resolved()
+    require_effect(asked, vars(options))
     return _both(options) if options.backend == "both" else _train(options)
 
 
