@@ -23,6 +23,7 @@ from rich.table import Table
 
 from lstm_lm.options import Options
 from lstm_lm.tasks import Text
+from lstm_spec.exits import guarded
 
 
 @dataclass(frozen=True)
@@ -163,4 +164,4 @@ def _run_torch(options: Options) -> dict:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("against_torch.py", main))

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 import manual
 from lstm_spec import Config, InputError
+from lstm_spec.exits import guarded
 from manual import fused_layer, gemm, products
 
 WARM_UP = 3
@@ -155,11 +156,7 @@ def _ratio(times: list[float]) -> str:
 def main() -> None:
     """Measure, and print a table for each arrangement."""
     options = tyro.cli(Options, prog="arrangements.py", description=__doc__)
-    try:
-        options.validate()
-    except InputError as error:
-        print(f"arrangements.py: {error}", file=sys.stderr)
-        sys.exit(2)
+    options.validate()
     console = Console()
     with threadpool_limits(1, "blas"):
         for measured in (pieces, columns, blocks):
@@ -168,4 +165,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("arrangements.py", main))

@@ -27,6 +27,7 @@ from lstm_lm.loop import beginning
 from lstm_lm.options import Options as Training
 from lstm_lm.tasks import make_task
 from lstm_spec import InputError
+from lstm_spec.exits import guarded
 from lstm_spec.tree import leaves
 
 
@@ -107,4 +108,4 @@ def _same(one: Checkpoint, other: Checkpoint) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("damage_checkpoints.py", main))

@@ -31,6 +31,7 @@ from rich.progress import track
 from lstm_lm import train_cli
 from lstm_lm.keep import checkpoint
 from lstm_spec import InputError
+from lstm_spec.exits import guarded
 
 FILES = ("config.json", "metrics.jsonl", "last.safetensors", "best.safetensors")
 WHOLE = FILES[:2]  # files of which every byte is changed
@@ -198,4 +199,4 @@ def _run(*arguments: str) -> tuple[int, str]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("damage_runs.py", main))

@@ -28,6 +28,7 @@ from rich.console import Console
 from lstm_lm.keep import checkpoint
 from lstm_lm.keep.folder import RunFolder
 from lstm_spec import InputError
+from lstm_spec.exits import guarded
 from lstm_spec.files import UNFINISHED
 
 TRAIN = Path(__file__).resolve().parent / "train.py"
@@ -214,4 +215,4 @@ def _print(console: Console, options: Options, counts: Counter[str], size: int) 
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("kill_runs.py", main))

@@ -12,6 +12,7 @@ import numpy as np  # noqa: E402
 from test_manual import REFERENCES, SIZES, drawn, drawn_vjp  # noqa: E402
 
 from lstm_spec import load_backend  # noqa: E402
+from lstm_spec.exits import guarded  # noqa: E402
 from lstm_spec.tree import leaves  # noqa: E402
 
 
@@ -30,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("make_references.py", main))

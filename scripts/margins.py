@@ -4,6 +4,7 @@ The figures in docs/tolerances.md come from here.
 """
 
 import os
+import sys
 
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 
@@ -21,6 +22,7 @@ from gradparity.lstm.equations import EQUATIONS, NUMBERS, Mistake, known_mistake
 from gradparity.lstm.forms import Form
 from lstm_spec import load_backend
 from lstm_spec.corpus import interpreter_text
+from lstm_spec.exits import guarded
 
 PLANTED_IN = (
     Case("one layer", "text", 4, 3, 6, masked=True),
@@ -79,4 +81,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("margins.py", main))

@@ -199,4 +199,6 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["worker"]:
         _worker()
     else:
-        main()
+        from lstm_spec.exits import guarded  # a worker measures what it imports
+
+        sys.exit(guarded("recording_cost.py", main))

@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lstm_spec.exits import guarded
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(
@@ -53,4 +55,4 @@ def _output(command: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("refresh_docs.py", main))

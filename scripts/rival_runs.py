@@ -26,6 +26,7 @@ import tyro
 from rich.console import Console
 from rich.progress import track
 
+from lstm_spec.exits import guarded
 from lstm_spec.files import UNFINISHED
 
 HERE = Path(__file__).resolve().parent
@@ -164,4 +165,4 @@ def _print(console: Console, counts: Counter[tuple[Pair, str]], pairs: list[Pair
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("rival_runs.py", main))

@@ -25,6 +25,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from gradparity import diagnose
+from lstm_spec.exits import guarded
 
 
 @dataclass(frozen=True)
@@ -119,4 +120,4 @@ def _share(found: list) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("score_diagnosis.py", main))

@@ -36,6 +36,7 @@ from gradparity.record.subject.forms import form_of
 from gradparity.returned.layouts import layout_named
 from gradparity.returned.probes import probes_for
 from gradparity.returned.subject import Manner, Subject
+from lstm_spec.exits import guarded
 
 GLUE = {
     "model": """
@@ -131,4 +132,4 @@ def _arguments(template: Template) -> tuple:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("score_engines.py", main))

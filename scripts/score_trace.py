@@ -27,6 +27,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from lstm_spec.exits import guarded
+
 
 @dataclass(frozen=True)
 class Options:
@@ -157,4 +159,4 @@ def _share(found: Iterator[bool]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("score_trace.py", main))

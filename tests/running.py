@@ -42,5 +42,6 @@ def start(*arguments, **options):
 
 
 def wait_for(path, process):
-    while not path.exists() and process.poll() is None:
+    """Until a file holds something, or the process has ended."""
+    while not (path.exists() and path.stat().st_size) and process.poll() is None:
         time.sleep(0.01)

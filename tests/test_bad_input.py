@@ -95,9 +95,9 @@ BAD_BATCHES = {
         BATCH._replace(targets=BATCH.targets[1:]),
         r"targets: got shape \(3, 3\), expected \(4, 3\) as in tokens",
     ),
-    "masked row": (
-        BATCH._replace(mask=changed(BATCH.mask, (slice(None), 1), False)),
-        "mask: sequence 1 is masked at every step, expected at least one position",
+    "all masked": (
+        BATCH._replace(mask=np.zeros_like(BATCH.mask)),
+        "mask: every position is masked, expected at least one that counts",
     ),
     "mask's shape": (
         BATCH._replace(mask=BATCH.mask[:, :2]),

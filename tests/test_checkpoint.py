@@ -10,7 +10,7 @@ import pytest
 import safetensors
 import safetensors.numpy
 
-from lstm_lm.engines import Training
+from lstm_lm.engine import Training
 from lstm_lm.keep import checkpoint
 from lstm_lm.keep.checkpoint import Checkpoint
 from lstm_lm.loop import beginning

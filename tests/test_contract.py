@@ -1,11 +1,13 @@
 """What `lstm_spec.Backend` promises, for every backend alike."""
 
+import inspect
+
 import numpy as np
 import pytest
 from drawing import draw_batch, draw_layers, draw_params
 
 from gradparity import compare
-from lstm_spec import BACKENDS, Batch, Cotangents, InputError, State, load_backend
+from lstm_spec import BACKENDS, Batch, Cotangents, InputError, State, config_of, load_backend
 from lstm_spec.tree import leaves, tree_map
 
 OTHERS = [name for name in BACKENDS if name != "numpy"]
@@ -35,6 +37,60 @@ def test_masks_of_any_type_leave_the_dtype_alone(pair, dtype):
     for backend in pair:
         result = backend.loss_and_grads(params, batch)
         assert {leaf.dtype.name for leaf in leaves(result).values()} == {"float32"}
+
+
+def without(batch, column):
+    """A batch with one sequence less."""
+    return tree_map(lambda leaf: np.delete(leaf, column, axis=-1), batch)
+
+
+def with_one_masked(batch, column):
+    """A sequence masked at every step, and with no cotangents, which no mask leaves out."""
+    masked = batch._replace(mask=batch.mask.copy(), cotangents=tree_map(np.copy, batch.cotangents))
+    masked.mask[:, column] = False
+    for leaf in masked.cotangents:
+        leaf[..., column] = 0
+    return masked
+
+
+def calls_of(backend):
+    """`loss_and_grads` in every arrangement that a backend has."""
+    yield backend.loss_and_grads
+    if hasattr(backend, "Workspace"):
+        for keep in (None, 2):
+            yield lambda p, b, k=keep: backend.loss_and_grads(p, b, workspace_of(backend, p, b, k))
+    if "keep_every" in inspect.signature(backend.loss_and_grads).parameters:
+        yield lambda params, batch: backend.loss_and_grads(params, batch, keep_every=2)
+
+
+def workspace_of(backend, params, batch, keep_every):
+    return backend.Workspace(config_of(params), *batch.tokens.shape, keep_every)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+@pytest.mark.parametrize(("vocab", "column", "cotangents"), [(7, 0, True), (60, 2, False)])
+def test_a_sequence_that_is_masked_throughout_counts_for_nothing(name, vocab, column, cotangents):
+    params, batch = draw_params(layers=2, vocab=vocab), draw_batch(layers=2, vocab=vocab)
+    masked, rest = with_one_masked(batch, column), without(batch, column)
+    if not cotangents:
+        masked, rest = masked._replace(cotangents=None), rest._replace(cotangents=None)
+    backend = load_backend(name)
+    expected = backend.loss_and_grads(params, rest)
+    compare(backend.loss(params, masked).loss, expected.loss)
+    for call in calls_of(backend):
+        found = call(params, masked)
+        compare((found.loss, found.grads), (expected.loss, expected.grads))
+        compare(without(found.initial_state_grads, column), expected.initial_state_grads)
+        assert not any(np.asarray(leaf)[..., column].any() for leaf in found.initial_state_grads)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_a_batch_that_counts_nothing_is_refused(name):
+    params, batch, backend = draw_params(), draw_batch(), load_backend(name)
+    nothing = batch._replace(mask=np.zeros_like(batch.mask))
+    for function in (backend.loss, backend.loss_and_grads, backend.adjoints):
+        with pytest.raises(InputError, match="every position is masked, expected at least one"):
+            function(params, nothing)
 
 
 def test_no_cotangents_pull_nothing_back(pair):

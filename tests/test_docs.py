@@ -1,6 +1,5 @@
 """What the documentation quotes is what the code says."""
 
-import inspect
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gradparity.lstm.equations import EQUATIONS, NUMBERS
+from lstm_lm import sample_cli, train_cli
 from lstm_lm.keep.folder import RunFolder
 from lstm_lm.options import DEFAULTS, Options
 
@@ -65,15 +65,29 @@ def _shown(value):
     return words[value] if value is None or value is False else re.sub(r"\.0$", "", str(value))
 
 
-def test_the_help_has_the_defaults_that_depend_on_the_task():
-    """Those of `Options` stand in its source; a docstring there says "(1; text: 2)"."""
-    source = inspect.getsource(Options)
+def defaults_in_help(program, capsys):
+    """What the help of a program gives as each option's default."""
+    with pytest.raises(SystemExit):
+        program.main(["--help"])
+    text = re.sub(r"[\s│]+", " ", capsys.readouterr().out)
+    return dict(re.findall(r" --([\w-]+) [^(]*?[{A-Z][^(]*?\(default: (.*?)\)", text))
+
+
+def test_the_help_has_the_defaults_that_depend_on_the_task(capsys):
+    found = defaults_in_help(train_cli, capsys)
     for name in DEFAULTS["anbn"]:
-        doc = re.search(rf'\n    {name}: .*\n    """(.*)"""', source)[1]
-        for task in ("anbn", "text") if name != "epochs" else ("text",):
-            value = DEFAULTS[task][name]
-            shown = {0.01: "1e-2", 0.002: "2e-3"}.get(value, _shown(value))
-            assert re.search(rf"[(: ]{shown}[;): ]", doc), f"{name}: {shown} not in {doc}"
+        shown = [_shown(DEFAULTS[task][name]) for task in ("anbn", "text")]
+        expected = f"{shown[0]} for anbn, {shown[1]} for text"
+        assert found[name.replace("_", "-")].replace("5,000", "5000") == expected
+    assert found["steps"] == "5,000 for anbn, 0 for text"
+    assert found["out"] == "the next free runs/anbn-N or runs/text-N"
+
+
+@pytest.mark.parametrize("program", [train_cli, sample_cli])
+def test_the_help_never_gives_none_as_a_default(program, capsys):
+    found = defaults_in_help(program, capsys)
+    assert len(found) > 5
+    assert "None" not in found.values()
 
 
 def test_every_file_of_a_run_is_explained():

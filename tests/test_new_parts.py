@@ -13,8 +13,8 @@ from running import losses, sampled, train
 
 from lstm_lm import cells, engines, options, tasks
 from lstm_lm.cells import Cell
-from lstm_lm.engines import NumpyEngine
 from lstm_lm.notation import Notation
+from lstm_lm.numpy_engine import NumpyEngine
 from lstm_lm.options import Options
 from lstm_lm.tasks import Kind
 from lstm_spec import Batch, LossAndGrads, LossOnly, backend

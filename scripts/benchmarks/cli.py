@@ -10,7 +10,7 @@ from rich.console import Console
 
 from benchmarks import measure, report
 from benchmarks.options import Benchmark
-from lstm_spec import InputError
+from lstm_spec.exits import guarded
 from lstm_spec.files import write_whole
 
 NARROWEST = 80  # columns that the tables need
@@ -18,15 +18,13 @@ NARROWEST = 80  # columns that the tables need
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of scripts/benchmark.py."""
+    sys.exit(guarded("benchmark.py", lambda: _run(arguments)))
+
+
+def _run(arguments: list[str] | None) -> None:
     options = tyro.cli(Benchmark, prog="benchmark.py", args=arguments)
-    try:
-        options.validate()
-        results = _measure(options)
-    except InputError as error:
-        print(f"benchmark.py: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    options.validate()
+    results = _measure(options)
     console = Console()
     console.width = max(console.width, NARROWEST)
     report.show(console, results)

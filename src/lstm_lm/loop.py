@@ -2,12 +2,13 @@
 
 import math
 import time
+from typing import Any
 
 import numpy as np
 
 from lstm_lm.cells import cell_of
 from lstm_lm.dropout import dropout_factors
-from lstm_lm.engines import Engine, Training, first_sick_leaf
+from lstm_lm.engine import Engine, Training
 from lstm_lm.keep import signals
 from lstm_lm.keep.checkpoint import Checkpoint
 from lstm_lm.keep.folder import RunFolder
@@ -18,7 +19,8 @@ from lstm_lm.progress import Progress
 from lstm_lm.schedule import Course, learning_rate
 from lstm_lm.tasks import Task
 from lstm_spec import Batch, InputError, Params
-from lstm_spec.tree import tree_map
+from lstm_spec.checks import all_finite
+from lstm_spec.tree import iter_leaves, tree_map
 
 
 class SickRunError(InputError):
@@ -146,7 +148,7 @@ class Trainer:
 
     def _require_health(self) -> None:
         """A weight that is no number must not be used, nor saved over good ones."""
-        if first_sick_leaf(self.training.params) is not None:
+        if _first_sick_leaf(self.training.params) is not None:
             raise self._sick(None, math.nan)
 
     def _save(self, *, best: bool) -> None:
@@ -167,8 +169,16 @@ class Trainer:
         )
 
     def _first_to_go(self, batch: Batch | None) -> str:
-        weight = first_sick_leaf(self.training.params)
+        weight = _first_sick_leaf(self.training.params)
         if weight is not None or batch is None:
             return f"weight {weight}"
-        gradient = first_sick_leaf(self.engine.gradients(self.training.params, batch))
+        gradient = _first_sick_leaf(self.engine.gradients(self.training.params, batch))
         return f"gradient {gradient}" if gradient else "the loss, with finite weights and gradients"
+
+
+def _first_sick_leaf(tree: Any) -> str | None:
+    """Path of the first leaf that holds a NaN or an infinity."""
+    for path, leaf in iter_leaves(tree):
+        if not all_finite(leaf):
+            return path
+    return None

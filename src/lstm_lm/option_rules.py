@@ -1,14 +1,11 @@
 """What an option may be: its type, its range, and what goes together."""
 
 import math
-from dataclasses import fields
+from collections.abc import Mapping
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from lstm_spec import InputError
-
-if TYPE_CHECKING:
-    from lstm_lm.options import Options
 
 # Option, the check that must hold, and what to say of it.
 _RULES = (
@@ -43,16 +40,19 @@ def flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def require_types(options: "Options") -> None:
+def require_types(values: Mapping[str, Any], types: Mapping[str, Any]) -> None:
     """Refuse what a hand-edited configuration may hold.
+
+    Args:
+        values: options by name.
+        types: what each may be.
 
     Raises:
         InputError: names the first entry of another type than the option's.
     """
-    for field in fields(options):
-        value = getattr(options, field.name)
-        if not _fits(value, field.type):
-            raise InputError(f"{field.name}: got {value!r}, expected {_named(field.type)}")
+    for name, value in values.items():
+        if not _fits(value, types[name]):
+            raise InputError(f"{name}: got {value!r}, expected {_named(types[name])}")
 
 
 def _named(hint: Any) -> str:
@@ -74,31 +74,55 @@ def _fits(value: Any, hint: Any) -> bool:
     return isinstance(value, kinds.get(hint, hint))
 
 
-def require_ranges(options: "Options") -> None:
+def require_ranges(values: Mapping[str, Any], task: str) -> None:
     """Refuse what cannot be.
+
+    Args:
+        values: options by name, none of them None that depends on the task.
+        task: "anbn" or "text".
 
     Raises:
         InputError: names the option, what came and what was expected.
     """
-    for field in fields(options):
-        value = getattr(options, field.name)
+    for name, value in values.items():
         if isinstance(value, float) and not math.isfinite(value):
-            raise InputError(f"{flag(field.name)}: got {value}, expected a finite number")
+            raise InputError(f"{flag(name)}: got {value}, expected a finite number")
     for name, holds, expected in _RULES:
-        value = getattr(options, name)
-        if not holds(value):
-            raise InputError(f"{flag(name)}: got {value}, expected {expected}")
-    _require_together(options)
-
-
-def _require_together(options: "Options") -> None:
-    if options.validation + options.test >= 1:
-        shares = f"{options.validation} and {options.test}"
-        raise InputError(f"--validation and --test: got {shares}, expected a sum below 1")
-    if options.keep_every and options.backend not in ("numpy", "jax-manual"):
-        found = f"got {options.keep_every} with backend {options.backend}"
+        if not holds(values[name]):
+            raise InputError(f"{flag(name)}: got {values[name]}, expected {expected}")
+    _require_shares(values["validation"], values["test"])
+    _require_length(values["steps"], values["epochs"], task)
+    if values["keep_every"] and values["backend"] not in ("numpy", "jax-manual"):
+        found = f"got {values['keep_every']} with backend {values['backend']}"
         raise InputError(f"--keep-every: {found}, expected numpy or jax-manual")
-    if options.task == "text" and not options.steps and not options.epochs:
+
+
+def _require_shares(validation: float, test: float) -> None:
+    if validation + test >= 1:
+        shares = f"{validation} and {test}"
+        raise InputError(f"--validation and --test: got {shares}, expected a sum below 1")
+
+
+def _require_length(steps: int, epochs: float, task: str) -> None:
+    if task == "text" and not steps and not epochs:
         raise InputError("--steps and --epochs: both are 0, expected one of them above 0")
-    if options.task == "anbn" and not options.steps:
+    if task == "anbn" and not steps:
         raise InputError("--steps: got 0, expected 1 or more (aⁿbⁿ has no epochs)")
+
+
+def require_effect(given: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Refuse what was asked for and would do nothing.
+
+    Args:
+        given: options by name, as they were written on the command line; none of a stored run.
+        values: the run's.
+
+    Raises:
+        InputError: names the option, what came and what was expected.
+    """
+    if given.get("epochs") is not None and values["steps"]:
+        counted = f"the run counts updates (--steps), {values['steps']:,} of them"
+        raise InputError(f"--epochs: got {given['epochs']:g}, expected none: {counted}")
+    if given.get("dropout") and values["layers"] == 1:
+        found = f"got {given['dropout']:g} with 1 layer"
+        raise InputError(f"--dropout: {found}, expected 2 or more layers: it acts between them")

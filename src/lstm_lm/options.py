@@ -6,10 +6,14 @@ read it back.
 
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
+
+import tyro
 
 from lstm_lm.option_rules import require_ranges, require_types
 from lstm_spec import Config, InputError
+
+Schedule = Literal["constant", "cosine", "plateau"]
 
 # What None stands for, by task.
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -38,18 +42,34 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 
 
+def run_path(task: str, number: int | str) -> Path:
+    """The folder of a task's run where none is named: `runs/anbn-1`."""
+    return Path("runs") / f"{task}-{number}"
+
+
+_RUNS = " or ".join(str(run_path(task, "N")) for task in DEFAULTS)
+
+
+def instead_of_none(said: str) -> Any:
+    """Annotates an option that may be None: what the help gives as its default."""
+    return tyro.conf.arg(help_behavior_hint=f"(default: {said})")
+
+
+def _by_task(name: str) -> Any:
+    """`instead_of_none` for an option of `DEFAULTS`."""
+    values = {task: defaults[name] for task, defaults in DEFAULTS.items()}
+    shown = {task: v if isinstance(v, str) else f"{v:,g}" for task, v in values.items()}
+    return instead_of_none(", ".join(f"{value} for {task}" for task, value in shown.items()))
+
+
 @dataclass(frozen=True)
 class Options:
-    """Train an LSTM language model; with no options, on aⁿbⁿ, in half a minute.
+    """Train an LSTM language model; with no options, on aⁿbⁿ, in half a minute."""
 
-    What is None depends on the task: the defaults for aⁿbⁿ and for text are listed in
-    docs/train.md.
-    """
-
-    data: Path | None = None
-    """UTF-8 text to learn; without it, the task is aⁿbⁿ."""
-    out: Path | None = None
-    """Folder of the run (the next free runs/anbn-N or runs/text-N)."""
+    data: Annotated[Path | None, instead_of_none("none, to learn aⁿbⁿ")] = None
+    """UTF-8 text to learn."""
+    out: Annotated[Path | None, instead_of_none(f"the next free {_RUNS}")] = None
+    """Folder of the run."""
     overwrite: bool = False
     """Start afresh in a folder that already holds a run."""
     backend: str = "numpy"
@@ -68,10 +88,10 @@ class Options:
     test: float = 0.0
     """Share of the text held out for a test at the very end."""
 
-    layers: int | None = None
-    """LSTM layers on top of each other (1; text: 2)."""
-    hidden: int | None = None
-    """Units of a layer (32; text: 128)."""
+    layers: Annotated[int | None, _by_task("layers")] = None
+    """LSTM layers on top of each other."""
+    hidden: Annotated[int | None, _by_task("hidden")] = None
+    """Units of a layer."""
     dropout: float = 0.0
     """Share of values set to zero between the layers."""
     init: Literal["orthogonal", "uniform"] = "orthogonal"
@@ -79,21 +99,21 @@ class Options:
     forget_bias: float = 1.0
     """Added to the forget gate's initial bias."""
 
-    batch: int | None = None
-    """Sequences side by side (22; text: 50 streams)."""
+    batch: Annotated[int | None, _by_task("batch")] = None
+    """Sequences side by side."""
     window: int = 50
     """Steps of a text that gradients flow through; states are carried on."""
     keep_every: int = 0
     """Keep states every so many steps only, and recompute the others: less memory; 0: keep all."""
-    steps: int | None = None
-    """Number of updates (5000; 0: as many as `epochs` makes)."""
-    epochs: float | None = None
-    """Passes over the text (10), if `steps` is 0."""
+    steps: Annotated[int | None, _by_task("steps")] = None
+    """Number of updates; 0: as many as `epochs` makes."""
+    epochs: Annotated[float | None, _by_task("epochs")] = None
+    """Passes over the text, if `steps` is 0."""
 
     optimizer: Literal["sgd", "momentum", "adam", "adamw"] = "adam"
     """Update rule."""
-    learning_rate: float | None = None
-    """Its largest value (1e-2; text: 2e-3)."""
+    learning_rate: Annotated[float | None, _by_task("learning_rate")] = None
+    """Its largest value."""
     momentum: float = 0.9
     """For `momentum`."""
     beta1: float = 0.9
@@ -108,15 +128,17 @@ class Options:
     """Largest norm of the gradient; 0: no clipping."""
     clip_by: Literal["global", "leaf"] = "global"
     """Clip the norm of all gradients together, or of each leaf."""
-    schedule: Literal["constant", "cosine", "plateau"] | None = None
-    """Course of the learning rate (cosine; text: constant)."""
-    warmup: int | None = None
-    """Updates over which the learning rate rises from zero (50; text: 0)."""
+    schedule: Annotated[Literal["constant", "cosine", "plateau"] | None, _by_task("schedule")] = (
+        None
+    )
+    """Course of the learning rate."""
+    warmup: Annotated[int | None, _by_task("warmup")] = None
+    """Updates over which the learning rate rises from zero."""
     plateau_patience: int = 2
     """For `plateau`: validations without progress before the rate is halved."""
 
-    evaluate_every: int | None = None
-    """Updates between validations (500; text: 200)."""
+    evaluate_every: Annotated[int | None, _by_task("evaluate_every")] = None
+    """Updates between validations."""
     patience: int = 0
     """Stop after so many validations without progress; 0: never."""
 
@@ -134,7 +156,7 @@ class Options:
         defaults = DEFAULTS[self.task]
         missing = {k: v for k, v in defaults.items() if getattr(self, k) is None}
         found = replace(self, **missing)
-        require_ranges(found)
+        require_ranges(vars(found), found.task)
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -156,7 +178,7 @@ class Options:
             raise InputError(f"configuration: unknown entries {', '.join(unknown)}")
         paths = {k: Path(stored[k]) for k in ("data", "out") if stored.get(k)}
         found = cls(**{**stored, **paths})
-        require_types(found)
+        require_types(vars(found), get_type_hints(cls))
         return found
 
     def config(self, vocab_size: int) -> Config:

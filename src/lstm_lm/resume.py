@@ -7,7 +7,7 @@ from typing import Any
 from lstm_lm.cells import cell_of
 from lstm_lm.keep.checkpoint import Checkpoint
 from lstm_lm.keep.folder import RunFolder
-from lstm_lm.option_rules import flag
+from lstm_lm.option_rules import flag, require_effect
 from lstm_lm.options import Options
 from lstm_lm.tasks import Task
 from lstm_spec import InputError
@@ -30,7 +30,7 @@ def resumed_options(stored: Options, folder: RunFolder, changes: dict[str, Any])
     """A run's options, changed as far as they may be.
 
     Raises:
-        InputError: names the option that cannot change, or that the folder holds no run.
+        InputError: names the option that cannot change, or would have no effect.
     """
     for name in ("out", "overwrite"):
         if name in changes:
@@ -42,6 +42,7 @@ def resumed_options(stored: Options, folder: RunFolder, changes: dict[str, Any])
             f"{getattr(stored, name)}; it cannot change when a run goes on"
         )
     options = replace(stored, **changed, out=folder.path).resolved()
+    require_effect(changes, vars(options))
     if cell_of(options) is not cell_of(stored) or options.backend == "both":
         raise InputError(
             f"--backend: got {options.backend}, but the run in {folder.path} has {stored.backend}"

@@ -3,17 +3,19 @@
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
 from lstm_lm.cells import cell_of
-from lstm_lm.exits import OK, guarded
+from lstm_lm.engines import prepare_jax
 from lstm_lm.keep import checkpoint
 from lstm_lm.keep.folder import RunFolder
+from lstm_lm.options import instead_of_none
 from lstm_lm.sampling import Choice, continuation
 from lstm_lm.tasks import notation_of
-from lstm_lm.train_cli import prepare_jax
 from lstm_spec import InputError, load_backend
+from lstm_spec.exits import OK, guarded
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,8 @@ class Sample:
 
     run: tyro.conf.Positional[Path]
     """Folder of a run, or a checkpoint."""
-    prime: str | None = None
-    """Text to begin with; without it, the model's most frequent token."""
+    prime: Annotated[str | None, instead_of_none("the model's most frequent token")] = None
+    """Text to begin with."""
     length: int = 500
     """Tokens to add."""
     temperature: float = 1.0
@@ -36,8 +38,8 @@ class Sample:
     """Always the likeliest token."""
     seed: int = 0
     """The same seed gives the same text."""
-    backend: str | None = None
-    """numpy, jax or jax-manual; without it, what the model was trained with."""
+    backend: Annotated[str | None, instead_of_none("what the model was trained with")] = None
+    """numpy, jax or jax-manual."""
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,6 +1,5 @@
 """`scripts/train.py`: options in, a run folder out."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,19 +10,20 @@ from typing import Annotated
 import tyro
 
 from lstm_lm.ending import finish
-from lstm_lm.engines import make_engine
-from lstm_lm.exits import OK, guarded
+from lstm_lm.engines import make_engine, prepare_jax
 from lstm_lm.keep import signals
 from lstm_lm.keep.folder import RunFolder, numbered
 from lstm_lm.keep.signals import StoppedError
 from lstm_lm.keep.taking_up import take_up, take_up_best
 from lstm_lm.loop import Trainer, beginning
-from lstm_lm.options import Options
+from lstm_lm.option_rules import require_effect
+from lstm_lm.options import Options, instead_of_none
 from lstm_lm.plots import draw_both, relative_difference
 from lstm_lm.progress import Progress
 from lstm_lm.resume import given, require_fit, resumed_options
 from lstm_lm.tasks import Task, make_task, notation_of
 from lstm_spec import InputError
+from lstm_spec.exits import OK, guarded
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Command:
     """What the command line holds besides the options."""
 
     options: Annotated[Options, tyro.conf.arg(name="")]
-    resume: Path | None = None
+    resume: Annotated[Path | None, instead_of_none("a run begins")] = None
     """Go on with the run in this folder, as if it had never stopped."""
     from_best: bool = False
     """With --resume: go on from the best checkpoint, where the last one is lost."""
@@ -46,13 +46,23 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(arguments: list[str]) -> int:
+    """One command, to its end or to a signal."""
+    try:
+        return _begun_or_resumed(arguments)
+    except StoppedError as stopped:
+        return stopped.code
+
+
+def _begun_or_resumed(arguments: list[str]) -> int:
     command = tyro.cli(Command, prog="train.py", description=Options.__doc__, args=arguments)
+    asked = given(command.options, arguments)
     if command.resume:
-        return _resume(command, given(command.options, arguments))
+        return _resume(command, asked)
     for name in ("from_best", "forget_best"):
         if getattr(command, name):
             raise InputError(f"--{name.replace('_', '-')}: goes with --resume only")
     options = command.options.resolved()
+    require_effect(asked, vars(options))
     return _both(options) if options.backend == "both" else _train(options)
 
 
@@ -115,12 +125,6 @@ def _run_to_end(trainer: Trainer) -> None:
     finally:
         trainer.progress.finish()
     finish(trainer)
-
-
-def prepare_jax(options: Options) -> None:
-    """Ask JAX for the run's precision, before anything imports it."""
-    if options.dtype == "float64":
-        os.environ.setdefault("JAX_ENABLE_X64", "1")
 
 
 def _progress(options: Options, task: Task, step: int, name: str = "") -> Progress:

@@ -36,7 +36,8 @@ class Batch(NamedTuple):
         tokens: `(time, batch)` integers in [0, vocab), what the model reads.
         targets: `(time, batch)` integers in [0, vocab), what it should predict.
         mask: `(time, batch)`; 0 or False leaves a position out of the loss. The
-            states run on underneath. None counts every position.
+            states run on underneath. None counts every position. A sequence may
+            be left out altogether; at least one position of the batch counts.
         initial_state: h and C before the first step; None means zero.
         cotangents: upstream gradients besides the loss; None means none.
         dropout: `(layers − 1, time, hidden, batch)` factors on what each layer
@@ -63,8 +64,8 @@ def validate_batch(batch: Batch, config: Config, *, values: bool = True) -> None
     Args:
         batch: what is about to be run.
         config: sizes and dtype, as `config_of(params)` gives them.
-        values: also look into the arrays: tokens inside the vocabulary, no
-            column wholly masked, finite states and cotangents.
+        values: also look into the arrays: tokens inside the vocabulary, a
+            position that counts, finite states and cotangents.
 
     Raises:
         InputError: names the field and, for a value, where it stands.
@@ -102,12 +103,8 @@ def _validate_mask(mask: Any, shape: tuple, values: bool) -> None:
         raise InputError(f"mask: got {mask.dtype}, expected booleans")
     if values and not ((mask == 0) | (mask == 1)).all():
         raise InputError("mask: got values other than 0 and 1, expected booleans")
-    if values and not np.any(mask, axis=0).all():
-        column = int(np.argmin(np.any(mask, axis=0)))
-        raise InputError(
-            f"mask: sequence {column} is masked at every step, "
-            "expected at least one position that counts"
-        )
+    if values and not np.any(mask):
+        raise InputError("mask: every position is masked, expected at least one that counts")
 
 
 def validate_vjp(

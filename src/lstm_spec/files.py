@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import TextIO
 
 from lstm_spec.errors import InputError
 
@@ -72,6 +73,11 @@ def _umask() -> int:
     return mask
 
 
-def silence_output() -> None:
-    """Print no more: Python would complain once more when it flushes standard output at the end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def silence_output(*streams: TextIO) -> None:
+    """Print no more on these, by default standard output: Python flushes it once more at the end.
+
+    Args:
+        streams: standard output, standard error.
+    """
+    for stream in streams or (sys.stdout,):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -75,6 +75,16 @@ def test_a_plain_batch_of_small_integers(parts):
     compare(found, model.loss_and_grads(params, plain), rtol=1e-9)
 
 
+def test_a_part_whose_sequences_are_all_masked(parts):
+    parts(2)
+    params, batch = drawn()
+    for masked in (slice(0, 3), slice(2, BATCH)):
+        batch.mask[...] = True
+        batch.mask[:, masked] = False
+        found = manual.loss_and_grads(params, batch, workspace_for(params))
+        compare(found, model.loss_and_grads(params, batch), rtol=1e-9)
+
+
 def test_parts_are_those_of_one_process_bit_for_bit(parts):
     """A process computes what this one would."""
     parts(2)
@@ -413,7 +423,7 @@ def test_values_are_checked_with_processes_too(parts, function, number):
     bad = [
         (params._replace(b_v=b_v), batch, "b_v: got nan"),
         (params, batch._replace(tokens=np.full_like(batch.tokens, 7)), "tokens: got token 7"),
-        (params, batch._replace(mask=np.zeros_like(batch.mask)), "mask: sequence 0 is masked"),
+        (params, batch._replace(mask=np.zeros_like(batch.mask)), "mask: every position is masked"),
     ]
     for its_params, its_batch, message in bad:
         with warnings.catch_warnings():

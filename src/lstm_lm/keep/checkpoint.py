@@ -17,7 +17,7 @@ import numpy as np
 import safetensors.numpy
 
 from lstm_lm.cells import cell_of
-from lstm_lm.engines import Training
+from lstm_lm.engine import Training
 from lstm_lm.keep import container, contents
 from lstm_lm.keep.contents import Commit, Kept
 from lstm_lm.optimizers import Moments

@@ -16,7 +16,7 @@ from lstm_lm.keep.contents import Best, Commit, Extent
 from lstm_lm.keep.disk import Disk, told
 from lstm_lm.keep.owner import Owner
 from lstm_lm.keep.reading import read
-from lstm_lm.options import Options
+from lstm_lm.options import Options, run_path
 from lstm_spec import InputError
 
 NEXT = ".next"
@@ -184,7 +184,7 @@ class RunFolder:
         self.committed = commit
 
 
-def numbered(task: str, root: Path = Path("runs")) -> Path:
+def numbered(task: str, root: Path = Path()) -> Path:
     """Make `runs/anbn-1`, or the first number that nobody has taken.
 
     Raises:
@@ -192,7 +192,7 @@ def numbered(task: str, root: Path = Path("runs")) -> Path:
     """
     number = 1
     while True:
-        path = root / f"{task}-{number}"
+        path = root / run_path(task, number)
         try:
             path.mkdir(parents=True)
         except FileExistsError:
