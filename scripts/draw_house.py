@@ -20,6 +20,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from rich.console import Console
 
+from lstm_spec.exits import guarded
+
 PACKAGES = ("lstm_spec", "manual", "jax_ref", "jax_manual", "gradparity", "lstm_lm")
 COLOURS = dict(zip(PACKAGES, ("#ddd", "#cde", "#dec", "#ced", "#edc", "#ecd"), strict=True))
 MODULES = 99  # a depth that is every module's own
@@ -145,4 +147,4 @@ def _arrow(axis: Any, start: tuple[float, float], end: tuple[float, float]) -> N
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("draw_house.py", main))

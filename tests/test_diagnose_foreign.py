@@ -12,8 +12,9 @@ import pytest
 from planting.plant import TEMPLATES, function, write
 
 from gradparity import InputError, diagnose
-from gradparity.cli import BROKEN, Version, main
+from gradparity.cli import Version, main
 from gradparity.returned.layouts import layout_named
+from lstm_spec.exits import BROKEN
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "pytorch_layer.py"
 EMBEDDED = "weight_ih_l0=ifgo,x weight_hh_l0=ifgo,h b=ifgo emb=e,x weight=v,h bias=v"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from running import SCRIPTS, SMALL, train
 
+from gradparity import cli
 from lstm_lm import train_cli
 from lstm_lm.keep.signals import StoppedError
 from lstm_spec import InputError
@@ -58,6 +59,22 @@ def test_a_fault_of_ours_is_told_with_its_traceback(error, capsys):
 
 def test_codes_that_work_gives(capsys):
     assert [guarded("x", lambda code=code: code) for code in (None, 0, 1)] == [OK, OK, WRONG]
+
+
+COMMANDS = (["--help"], ["check", "--help"], ["diagnose", "--help"], ["version"])
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_the_checker_ends_silently_where_nobody_reads_on(words):
+    code, errors = unread("-m", "gradparity", *words)
+    assert (code, errors) == (CLOSED, "")
+
+
+@pytest.mark.parametrize("command", ["check", "diagnose"])
+def test_the_checkers_help_says_what_will_be(command, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    assert "None)" not in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_signal_that_the_trainer_has_answered(monkeypatch):

@@ -198,6 +198,17 @@ def test_a_second_writer_is_told_who_holds_the_folder(run, capsys):
     assert not (run / ".owner").exists()
 
 
+def test_who_has_just_taken_the_folder_is_waited_for(run, capsys, monkeypatch):
+    owner, sign = Owner(run), Owner._sign
+    monkeypatch.setattr(Owner, "_sign", lambda owner: None)
+    owner.take()
+    late = threading.Timer(0.1, sign, [owner])
+    late.start()
+    assert f"is being written by process {os.getpid()} on" in refused(capsys, "--resume", "run")
+    late.join()
+    owner.release()
+
+
 def test_the_lock_of_a_dead_process_is_free(run, tmp_path):
     program = (
         "import os, pathlib\nfrom lstm_lm.keep.owner import Owner\n"

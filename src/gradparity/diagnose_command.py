@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
 
 from gradparity.common.address import parse
-from gradparity.common.output import require_outputs, require_seed, write_json
+from gradparity.common.output import otherwise, require_outputs, require_seed, write_json
 from lstm_spec import InputError
+from lstm_spec.exits import OK, WRONG
 
-RIGHT, WRONG = 0, 1
 LONGEST = 86_400  # seconds
 
 
@@ -29,30 +29,30 @@ class Diagnose:
     """FILE.py:NAME. NAME is a function without parameters that returns (function, params, …),
     ((forward, backward), x, …) or (layer, x); or the function, class or object itself, with
     arguments from --arguments."""
-    backward: str | None = None
+    backward: Annotated[str | None, otherwise("none")] = None
     """Name of the backward function in the file, if NAME is a forward function."""
     arguments: str = "arguments"
     """Name of the function in the file that returns the arguments."""
     exact: bool = False
     """Take the arguments as they are, without noise."""
-    kind: Literal["model", "layer", "cell"] | None = None
+    kind: Annotated[Literal["model", "layer", "cell"] | None, otherwise("model")] = None
     """With --layout, what it computes: (params, inputs, targets) → (loss, grads) of a model,
     (params, x, h0, C0, dh) → (h, grads) of a layer, (params, x, h_prev, C_prev, dh, dC) → (h, C,
     grads) of a cell."""
-    layout: str | None = None
+    layout: Annotated[str | None, otherwise("the code is recorded")] = None
     """Where an LSTM's parameters stand: gradparity, pytorch, keras, onnx, cudnn, cs231n, notebook,
     a description such as "Wx=x,ifog Wh=h,ifog b=ifog", or the name of a Layout in the file."""
-    state: bool | None = None
-    """With --layout, whether it takes an initial state; by default, as its signature says."""
-    learning_rate: float | None = None
+    state: Annotated[bool | None, otherwise("as its signature says")] = None
+    """With --layout, whether it takes an initial state."""
+    learning_rate: Annotated[float | None, otherwise("gradients are returned")] = None
     """With --layout: gradients exist only as an update, old − rate · gradient; the rate."""
     allow_scale: bool = False
     """With --layout: accept one positive factor over all gradients."""
     format: Literal["text", "github"] = "text"
     """For people, or annotations for a GitHub workflow."""
-    json: Path | None = None
+    json: Annotated[Path | None, otherwise("not written")] = None
     """Write the diagnosis to this file."""
-    figure: Path | None = None
+    figure: Annotated[Path | None, otherwise("not drawn")] = None
     """Draw the errors by quantity and time step to this file (.png, .pdf or .svg)."""
     seed: int = 0
     """Of the probes."""
@@ -80,7 +80,7 @@ class Diagnose:
         if self.figure:
             draw_gradients(found.gradients, self.figure, found.sentence())
         self._say(found, github_annotations, print_recording)
-        return RIGHT if found.ok else WRONG
+        return OK if found.ok else WRONG
 
     def _returned(self) -> int:
         """Judge from the returned gradients alone."""
@@ -97,7 +97,7 @@ class Diagnose:
         if self.figure:
             draw_map(found.errors, self.figure, found.sentence())
         self._say(found, github_annotations, print_diagnosis)
-        return RIGHT if found.passes(allow_scale=self.allow_scale) else WRONG
+        return OK if found.passes(allow_scale=self.allow_scale) else WRONG
 
     def _say(self, found: Any, annotations: Callable, show: Callable) -> None:
         if self.json:

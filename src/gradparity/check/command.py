@@ -5,19 +5,20 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gradparity.check.cases import CASES
 from gradparity.check.planted import Planted
-from gradparity.common.output import require_outputs, require_seed
+from gradparity.common.output import otherwise, require_outputs, require_seed
 from gradparity.lstm.equations import NUMBERS, known_mistakes
 from lstm_spec import BACKENDS, InputError, load_backend
 from lstm_spec.corpus import interpreter_text, read_text
+from lstm_spec.exits import OK, WRONG
 from lstm_spec.files import write_whole
 
-PARITY, MISMATCH = 0, 1
 NARROWEST = 80  # columns that the table needs; a narrower terminal wraps it
 CASE_NAMES = tuple(case.name for case in CASES)
 
@@ -30,11 +31,11 @@ class Check:
     and with initial weights. Exit code 0: parity, 1: mismatch, 2: bad use.
     """
 
-    data: Path | None = None
+    data: Annotated[Path | None, otherwise("the English that ships with Python")] = None
     """UTF-8 text to use instead of the English that ships with Python."""
-    json: Path | None = None
+    json: Annotated[Path | None, otherwise("not written")] = None
     """Write every block's verdict to this file."""
-    figure: Path | None = None
+    figure: Annotated[Path | None, otherwise("not drawn")] = None
     """Draw error by gate and time step to this file (.png, .pdf or .svg)."""
     backend: str = "numpy"
     """The implementation that is checked."""
@@ -42,9 +43,9 @@ class Check:
     """The implementation it is held to."""
     seed: int = 0
     """First seed; each case runs this one and the next few."""
-    case: str | None = None
+    case: Annotated[str | None, otherwise("all")] = None
     """Run this case only, such as "aⁿbⁿ, notebook"; --json lists their names."""
-    plant: str | None = None
+    plant: Annotated[str | None, otherwise("nothing")] = None
     """See the check fail: plant a known mistake in this equation, B1 to B11."""
 
     def run(self) -> int:
@@ -72,7 +73,7 @@ class Check:
         console = Console()
         console.width = max(console.width, NARROWEST)
         report.print(console)
-        return PARITY if report.ok else MISMATCH
+        return OK if report.ok else WRONG
 
     def _validate(self) -> None:
         for name in (self.backend, self.against):

@@ -5,10 +5,17 @@ import os
 from pathlib import Path
 from typing import Any
 
+import tyro
+
 from gradparity.common.environment import environment
 from gradparity.common.figure import FORMATS
 from lstm_spec import InputError
 from lstm_spec.files import require_writable, write_whole
+
+
+def otherwise(what: str) -> Any:
+    """For an option's help: what is done where the option is not given."""
+    return tyro.conf.arg(help_behavior_hint=f"(default: {what})")
 
 
 def require_outputs(json: Path | None, figure: Path | None) -> None:

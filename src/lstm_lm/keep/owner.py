@@ -14,6 +14,7 @@ from lstm_spec import InputError
 NAME = ".owner"
 TAKEN = {errno.EAGAIN, errno.EACCES}
 MOST = 4096  # bytes that a holder writes about itself
+SIGNING = 1.0  # seconds that it may take to do so once it has the lock
 
 
 class Owner:
@@ -69,14 +70,10 @@ class Owner:
             )
 
     def _refusal(self, descriptor: int) -> str:
-        try:
-            holder = json.loads(os.pread(descriptor, MOST, 0))
-            said = (
-                f"process {holder['pid']} on {holder['host']} since {holder['since']}: "
-                f"{holder['command']}"
-            )
-        except (ValueError, KeyError, TypeError, RecursionError):
-            said = "another process"
+        until = time.monotonic() + SIGNING
+        while (said := _holder(descriptor)) is None and time.monotonic() < until:
+            time.sleep(0.01)  # it holds the lock, and has not yet said who it is
+        said = said or "another process"
         return f"{self.folder}: is being written by {said}; end it, or wait until it is done"
 
     def _sign(self) -> None:
@@ -89,6 +86,16 @@ class Owner:
         }
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, (json.dumps(holder) + "\n").encode()[:MOST], 0)
+
+
+def _holder(descriptor: int) -> str | None:
+    """What a holder says about itself; None if nothing that can be read."""
+    try:
+        holder = json.loads(os.pread(descriptor, MOST, 0))
+        process = f"process {holder['pid']} on {holder['host']}"
+        return f"{process} since {holder['since']}: {holder['command']}"
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _is(descriptor: int, path: Path) -> bool:
