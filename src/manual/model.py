@@ -1,7 +1,7 @@
 """The language model: the layers, a readout on top, one pass up and one back down.
 
 This module is the backend `numpy-literal`: the equations as they are written, every
-intermediate kept. `fast.py` computes the same loss and gradients sooner.
+intermediate kept. `fast/` computes the same loss and gradients sooner.
 """
 
 import numpy as np
@@ -19,9 +19,9 @@ from lstm_spec import (
 )
 from lstm_spec.checks import require_array
 from manual import cell, readout, stack
+from manual.fast.workspace import Workspace, prepare
 from manual.stack import vjp
 from manual.tape import Tape
-from manual.workspace import Workspace, prepare
 
 __all__ = ["adjoints", "loss", "loss_and_grads", "objective", "step", "vjp"]
 

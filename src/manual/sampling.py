@@ -6,7 +6,7 @@ from jaxtyping import Inexact, Integer
 from lstm_spec import GATES, Batch, LayerParams, Params, State, zero_state
 from lstm_spec.checks import require_array
 from manual.activations import sigmoid
-from manual.workspace import prepare
+from manual.fast.workspace import prepare
 
 Hidden = Inexact[np.ndarray, "hidden batch"]
 

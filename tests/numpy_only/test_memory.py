@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from lstm_spec import Config
-from manual import Workspace, fused_layer
-from manual.fused_layer import block_lengths
-from manual.products import ONE_HOT
+from manual import Workspace
+from manual.fast import memory
+from manual.fast.memory import block_lengths
+from manual.fast.products import ONE_HOT
 
 
 def arrays_of(thing):
@@ -46,7 +47,7 @@ def test_a_layers_memory(vocab):
         assert layer.h.shape == (time, hidden, batch)
 
 
-CACHE = fused_layer.CACHE
+CACHE = memory.CACHE
 
 
 @pytest.mark.parametrize(
@@ -69,5 +70,5 @@ CACHE = fused_layer.CACHE
     ],
 )
 def test_lengths_of_blocks(monkeypatch, kernels, hidden, inner, time, batch, expected):
-    monkeypatch.setattr(fused_layer, "has_small_kernels", lambda: kernels)
+    monkeypatch.setattr(memory, "has_small_kernels", lambda: kernels)
     assert block_lengths(Config(300, hidden, dtype="float32"), inner, time, batch) == expected

@@ -9,11 +9,11 @@ from multiprocessing.connection import Connection
 import numpy as np
 
 from lstm_spec import Batch, Params
-from manual import fused_batch, shared
-from manual.pipe import Pipe
-from manual.shared import Desk
-from manual.team import Answer, Job, Request
-from manual.workspace import Workspace
+from manual.fast import parts, shared
+from manual.fast.pipe import Pipe
+from manual.fast.shared import Desk
+from manual.fast.team import Answer, Job, Request
+from manual.fast.workspace import Workspace
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def _answer(request: Request, params: Params, desk: Desk, work: Workspace) -> An
     with np.errstate(**settings), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            passed, grads = getattr(fused_batch, name)(params, batch, counted, work)
+            passed, grads = getattr(parts, name)(params, batch, counted, work)
             shared.copy(passed[:2], desk.passed[:2])
             if grads is not None:
                 shared.copy((grads, passed.dstate), (desk.grads, desk.passed.dstate))

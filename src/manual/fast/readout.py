@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 from lstm_spec import Batch, Config
-from manual.gemm import matmul
+from manual.fast.gemm import matmul
 
 LIES_BELOW = 48  # size of a vocabulary from which a row of logits is long enough
 

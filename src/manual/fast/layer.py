@@ -21,9 +21,9 @@ import numpy as np
 from jaxtyping import Float
 
 from lstm_spec import Config, LayerParams
-from manual.by_token import add_by_token
-from manual.fused_layer import FusedLayer
-from manual.products import Product, looks_up, products
+from manual.fast.by_token import add_by_token
+from manual.fast.memory import FusedLayer
+from manual.fast.products import Product, looks_up, products
 
 
 class FusedWeights:

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from lstm_spec import Config
-from manual.gemm import SMALL, has_small_kernels
-from manual.products import Product, inner_size, looks_up, products
+from manual.fast.gemm import SMALL, has_small_kernels
+from manual.fast.products import Product, inner_size, looks_up, products
 
 CACHE = 2**19  # bytes that the gates of a block of steps may take
 WIDE = 1024  # rows, about, that a product for gradients by weights sums over

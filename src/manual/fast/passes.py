@@ -1,4 +1,4 @@
-"""All layers and the readout over all steps, up and back down, by the arrangement of `fused.py`.
+"""All layers and the readout over all steps, up and back down, as `layer.py` arranges them.
 
 A tape with several segments keeps the states between them only, and runs each segment again
 before it goes back through it.
@@ -10,10 +10,11 @@ import numpy as np
 from jaxtyping import Float
 
 from lstm_spec import Batch, Cotangents, Params, State
-from manual import cut, fused
-from manual.fused import FusedWeights
-from manual.fused_readout import targets_of
-from manual.fused_tape import FusedTape
+from manual.fast import cut
+from manual.fast import layer as fused
+from manual.fast.layer import FusedWeights
+from manual.fast.readout import targets_of
+from manual.fast.tape import FusedTape
 
 States = Float[np.ndarray, "2 layers hidden batch"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from lstm_spec import Config, Params, State
 from lstm_spec.params import param_shapes, params_from_leaves
 from lstm_spec.tree import iter_leaves, tree_map
-from manual.fused_pass import Passed
+from manual.fast.passes import Passed
 
 Tree = TypeVar("Tree", bound=tuple)
 

@@ -3,9 +3,9 @@
 import numpy as np
 
 from lstm_spec import Batch, Config, State
-from manual.fused_layer import FusedLayer
-from manual.fused_readout import FusedReadout
-from manual.products import Product
+from manual.fast.memory import FusedLayer
+from manual.fast.products import Product
+from manual.fast.readout import FusedReadout
 
 
 class FusedTape:

@@ -1,4 +1,4 @@
-"""A batch in one process: the passes of `fused_pass.py` over its parts, each on a thread."""
+"""A batch in one process: the passes of `passes.py` over its parts, each on a thread."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from lstm_spec import Batch, Params, State
-from manual import cut, fused, fused_pass, threads
-from manual.fused import FusedWeights
-from manual.fused_pass import Passed
-from manual.fused_tape import FusedTape
+from manual.fast import cut, passes, threads
+from manual.fast import layer as fused
+from manual.fast.layer import FusedWeights
+from manual.fast.passes import Passed
+from manual.fast.tape import FusedTape
 
 if TYPE_CHECKING:
-    from manual.workspace import Workspace
+    from manual.fast.workspace import Workspace
 
 
 class Result(NamedTuple):
@@ -34,7 +35,7 @@ def loss(params: Params, batch: Batch, counted: int, work: Workspace) -> Result:
     """The forward pass."""
     weights = _weights(params, work)
     parts = _parts(batch, work)
-    tasks = [partial(fused_pass.forward, weights, params, part, tape) for part, tape in parts]
+    tasks = [partial(passes.forward, weights, params, part, tape) for part, tape in parts]
     return Result(side_by_side(threads.run(tasks, work.pool)))
 
 
@@ -42,7 +43,7 @@ def loss_and_grads(params: Params, batch: Batch, counted: int, work: Workspace) 
     """Both passes; `counted` is N of F9, for all the sequences that the loss is a mean over."""
     weights, weight = _weights(params, work), params.b_v.dtype.type(1 / counted)
     tasks = [
-        partial(fused_pass.forward_and_backward, weights, params, part, weight, tape)
+        partial(passes.forward_and_backward, weights, params, part, weight, tape)
         for part, tape in _parts(batch, work)
     ]
     return Result(side_by_side(threads.run(tasks, work.pool)), _gradients(work))

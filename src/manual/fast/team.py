@@ -19,14 +19,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lstm_spec import Batch, Config, Params
-from manual import cut, shared, threads
-from manual.fused_batch import Result
-from manual.pipe import Pipe
-from manual.shared import Desk
+from manual.fast import cut, shared, threads
+from manual.fast.parts import Result
+from manual.fast.pipe import Pipe
+from manual.fast.shared import Desk
 
 # Not `multiprocessing.Process`: that runs the caller's script again, or forks a process that may
 # have threads.
-PROGRAM = "import sys; sys.path[:] = {path!r}; from manual.member import main; main()"
+PROGRAM = "import sys; sys.path[:] = {path!r}; from manual.fast.member import main; main()"
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 # Memory that a pass gives back to the C library comes back to the next one: fetched anew from the
 # system, it costs a tenth of the time.
@@ -43,7 +43,7 @@ class Job(NamedTuple):
     keep_every: int | None
 
 
-# The name of a function of `fused_batch.py`, N of F9, what a batch has besides tokens and targets,
+# The name of a function of `parts.py`, N of F9, what a batch has besides tokens and targets,
 # and NumPy's handling of overflow; and what comes back: warnings, and the error that was raised.
 Request = tuple[str, int, dict[str, Any], Any]
 Answer = tuple[list[str], Exception | None]

@@ -4,12 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 from lstm_spec import Batch, Config, InputError, Params, validate_batch, validate_params
-from manual import products, shared, threads
-from manual.fused import FusedWeights
-from manual.fused_tape import FusedTape
-from manual.products import Product
+from manual.fast import products, shared, threads
+from manual.fast.layer import FusedWeights
+from manual.fast.products import Product
+from manual.fast.tape import FusedTape
+from manual.fast.team import Team
 from manual.tape import Tape
-from manual.team import Team
 
 
 class Workspace:

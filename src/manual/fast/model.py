@@ -1,4 +1,4 @@
-"""Loss and gradients of the whole model, by the arrangement of `fused.py`."""
+"""Loss and gradients of the whole model, as `layer.py` arranges it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,11 +7,11 @@ import numpy as np
 
 from lstm_spec import Batch, LossAndGrads, LossOnly, Params
 from lstm_spec.tree import tree_map
-from manual import cut, fused_batch
-from manual.fused_batch import Result
-from manual.fused_pass import Passed
-from manual.shared import arrays
-from manual.workspace import Workspace, prepare
+from manual.fast import cut, parts
+from manual.fast.parts import Result
+from manual.fast.passes import Passed
+from manual.fast.shared import arrays
+from manual.fast.workspace import Workspace, prepare
 
 
 def loss(params: Params, batch: Batch, workspace: Workspace | None = None) -> LossOnly:
@@ -21,7 +21,7 @@ def loss(params: Params, batch: Batch, workspace: Workspace | None = None) -> Lo
         InputError: parameters or batch are malformed; the message names the leaf or field.
         ChildProcessError: a process of the workspace's ended; the next pass starts another.
     """
-    passed, _, mean = _everywhere(fused_batch.loss, params, batch, workspace)
+    passed, _, mean = _everywhere(parts.loss, params, batch, workspace)
     return LossOnly(mean, passed.final_state)
 
 
@@ -39,7 +39,7 @@ def loss_and_grads(
         InputError: parameters, batch or workspace are malformed or do not fit each other.
         ChildProcessError: a process of the workspace's ended; the next pass starts another.
     """
-    function = fused_batch.loss_and_grads
+    function = parts.loss_and_grads
     passed, grads, mean = _everywhere(function, params, batch, workspace, real=True)
     return LossAndGrads(mean, grads, passed.dstate, passed.final_state)
 
@@ -70,7 +70,7 @@ def _everywhere(
 
 def _together(results: list[Result]) -> Result:
     """Nats and gradients added up, in order; the states of all sequences."""
-    passed = fused_batch.side_by_side([result.passed for result in results])
+    passed = parts.side_by_side([result.passed for result in results])
     (_, grads), *others = results
     for _, its in others:
         if grads is not None:
