@@ -63,7 +63,7 @@ def test_blocks_of_any_length(monkeypatch, length, layers, vocab):
     monkeypatch.setattr(memory, "CACHE", length * STEP)
     params, batch = drawn(layers, vocab)
     workspace = workspace_for(params, batch)
-    assert workspace.fused[0].layers[0].block <= length
+    assert workspace.parts.tapes[0].layers[0].block <= length
     require_equal_to_literal(params, batch, workspace)
 
 
@@ -76,7 +76,7 @@ def test_sums_over_some_steps_at_a_time(monkeypatch, rows, layers):
     monkeypatch.setattr(memory, "has_small_kernels", lambda: False)
     params, batch = drawn(layers)
     workspace = workspace_for(params, batch)
-    assert workspace.fused[0].layers[0].wide == max(1, rows // BATCH)
+    assert workspace.parts.tapes[0].layers[0].wide == max(1, rows // BATCH)
     require_equal_to_literal(params, batch, workspace)
 
 
@@ -112,8 +112,8 @@ def test_states_kept_now_and_then(monkeypatch, keep_every, layers):
     monkeypatch.setattr(memory, "CACHE", 2 * STEP)
     params, batch = drawn(layers)
     workspace = workspace_for(params, batch, keep_every)
-    assert len(workspace.fused[0].segments) == -(-TIME // keep_every)
-    assert len(workspace.fused[0].layers[0].h) == min(keep_every, TIME)
+    assert len(workspace.parts.tapes[0].segments) == -(-TIME // keep_every)
+    assert len(workspace.parts.tapes[0].layers[0].h) == min(keep_every, TIME)
     require_equal_to_literal(params, batch, workspace)
 
 
@@ -143,8 +143,8 @@ def test_parts_on_threads(parts, number, keep_every, vocab):
     parts(number)
     params, batch = drawn(2, vocab, batch=5)
     workspace = workspace_for(params, batch, keep_every)
-    assert [tape.columns.stop for tape in workspace.fused][-1] == 5
-    assert len(workspace.fused) == number
+    assert [tape.columns.stop for tape in workspace.parts.tapes][-1] == 5
+    assert len(workspace.parts.tapes) == number
     require_equal_to_literal(params, batch, workspace)
 
 

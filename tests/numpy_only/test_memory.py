@@ -19,7 +19,12 @@ def arrays_of(thing):
 @pytest.mark.parametrize("vocab", [ONE_HOT, 300])
 def test_everything_follows_the_parameters_dtype(dtype, vocab):
     work = Workspace(Config(vocab, 6, num_layers=2, dtype=dtype), 5, 3, keep_every=2)
-    owners = [*work.fused, *work.fused[0].layers, work.fused[0].readout, *work.weights]
+    owners = [
+        *work.parts.tapes,
+        *work.parts.tapes[0].layers,
+        work.parts.tapes[0].readout,
+        *work.parts.weights,
+    ]
     found = {
         f"{type(owner).__name__}.{name}": array.dtype
         for owner in owners
@@ -34,7 +39,7 @@ def test_everything_follows_the_parameters_dtype(dtype, vocab):
 def test_a_layers_memory(vocab):
     time, batch, hidden = 9, 3, 6
     work = Workspace(Config(vocab, hidden, num_layers=2), time, batch)
-    bottom, top = work.fused[0].layers
+    bottom, top = work.parts.tapes[0].layers
     assert bottom.looks_up == (vocab > ONE_HOT)
     assert not top.looks_up
     looked_up = (4 * bottom.block * batch * hidden, vocab) if bottom.looks_up else (0, 0)

@@ -84,8 +84,7 @@ def test_parts_are_those_of_one_process_bit_for_bit(cut_into):
     found = manual.loss_and_grads(params, batch, workspace)
     counted, results = int(np.count_nonzero(batch.mask)), []
     for columns in workspace.team.columns:
-        own = manual.Workspace(config_of(params), TIME, columns.stop - columns.start)
-        own.threads = 1
+        own = parts.Parts(config_of(params), TIME, columns.stop - columns.start, None, 1)
         part = cut.columns(batch, columns)
         with threads.share.among(2):
             results.append(parts.loss_and_grads(params, part, counted, own))
@@ -353,7 +352,7 @@ def desks(params, **options):
     shared.copy((batch.tokens, batch.targets), (desk.tokens, desk.targets))
     more = {name: value for name, value in batch._asdict().items() if name[0] != "t"}
     counted = int(np.count_nonzero(batch.mask))
-    work = manual.Workspace(config, TIME, BATCH)
+    work = parts.Parts(config, TIME, BATCH, None, threads.blas_threads())
     return batch, shared_params, other, desk, work, counted, more
 
 

@@ -85,7 +85,7 @@ def test_parts_run_in_threads_of_their_own(monkeypatch, function):
     monkeypatch.setattr(threads, "ENOUGH", 1)
     params, batch = draw_params(hidden=5, vocab=7), draw_batch(hidden=5, vocab=7, batch=4, time=3)
     workspace = manual.Workspace(config_of(params), 3, 4)
-    assert len(workspace.fused) == 2
+    assert len(workspace.parts.tapes) == 2
     function(params, batch, workspace)
     assert len(seen) == 2
 

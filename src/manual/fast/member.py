@@ -9,11 +9,11 @@ from multiprocessing.connection import Connection
 import numpy as np
 
 from lstm_spec import Batch, Params
-from manual.fast import parts, shared
+from manual.fast import parts, shared, threads
+from manual.fast.parts import Parts
 from manual.fast.pipe import Pipe
 from manual.fast.shared import Desk
 from manual.fast.team import Answer, Job, Request
-from manual.fast.workspace import Workspace
 
 
 def main() -> None:
@@ -23,12 +23,13 @@ def main() -> None:
     with suppress(EOFError, ConnectionError):
         job: Job = pipe.receive()
         params, desks = shared.views(file, shared.sketch(job.config, job.time, job.parts))
-        work = Workspace(job.config, job.time, job.parts[job.number], job.keep_every)
+        width, blas_threads = job.parts[job.number], threads.blas_threads()
+        work = Parts(job.config, job.time, width, job.keep_every, blas_threads)
         while True:
             pipe.send(_answer(pipe.receive(), params, desks[job.number], work))
 
 
-def _answer(request: Request, params: Params, desk: Desk, work: Workspace) -> Answer:
+def _answer(request: Request, params: Params, desk: Desk, work: Parts) -> Answer:
     """Leave what a pass found on the desk."""
     name, counted, more, settings = request
     batch, error = Batch(desk.tokens, desk.targets, **more), None

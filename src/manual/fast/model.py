@@ -11,7 +11,8 @@ from manual.fast import cut, parts
 from manual.fast.parts import Result
 from manual.fast.passes import Passed
 from manual.fast.shared import arrays
-from manual.fast.workspace import Workspace, prepare
+from manual.fast.workspace import Workspace
+from manual.workspace import prepare
 
 
 def loss(params: Params, batch: Batch, workspace: Workspace | None = None) -> LossOnly:
@@ -54,15 +55,15 @@ def _everywhere(
 ) -> tuple[Passed, Any, np.floating]:
     """A pass over the whole batch, in as many processes as the workspace has; the mean of nats."""
     team = None if workspace is None else workspace.team
-    work = prepare(params, batch, workspace, real=real, values=team is None)
+    work = prepare(Workspace, params, batch, workspace, real=real, values=team is None)
     batch = tree_map(np.asarray, batch)  # `a *= b` makes a new array if b is one of JAX
     counted = _counted(batch)
     if team is None:
-        result = function(params, batch, counted, work)
+        result = function(params, batch, counted, work.parts)
     else:
         with team.asked(function, params, batch, counted) as answers:
-            prepare(params, batch, work, real=real)  # values too, while others compute
-            mine = function(params, cut.columns(batch, team.columns[0]), counted, work.own)
+            prepare(Workspace, params, batch, work, real=real)  # values too, while others compute
+            mine = function(params, cut.columns(batch, team.columns[0]), counted, work.parts)
             result = _together([mine, *answers()])
     mean = work.config.numpy_dtype.type(result.passed.nats / counted)  # F9
     return *result, mean

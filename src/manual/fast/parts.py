@@ -1,21 +1,48 @@
 """A batch in one process: the passes of `passes.py` over its parts, each on a thread."""
 
-from __future__ import annotations
-
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from lstm_spec import Batch, Params, State
-from manual.fast import cut, passes, threads
+from lstm_spec import Batch, Config, Params, State
+from manual.fast import cut, passes, products, threads
 from manual.fast import layer as fused
 from manual.fast.layer import FusedWeights
 from manual.fast.passes import Passed
 from manual.fast.tape import FusedTape
 
-if TYPE_CHECKING:
-    from manual.fast.workspace import Workspace
+
+class Parts:
+    """One process's memory: the layers' weights, and what each thread needs besides.
+
+    Attributes:
+        weights: of every layer, shared by the parts.
+        tapes: one for each part.
+        pool: threads for the parts after the first, if there are any.
+    """
+
+    def __init__(
+        self, config: Config, time: int, batch: int, keep_every: int | None, blas_threads: int
+    ) -> None:
+        kind = products.kind(config, batch)
+        columns = threads.parts(config.hidden_size, batch, blas_threads)
+        self.weights = [FusedWeights(config, k, batch, kind) for k in range(config.num_layers)]
+        self.tapes = [FusedTape(config, time, part, kind, keep_every) for part in columns]
+        others = len(columns) - 1
+        self.pool = ThreadPoolExecutor(others, "manual") if others else None
+
+    def fill(self, params: Params) -> None:
+        """Stack and scale every layer's weights."""
+        for weights, p in zip(self.weights, params.layers, strict=True):
+            weights.fill(p)
+
+    def of(self, batch: Batch) -> list[tuple[Batch, FusedTape]]:
+        """Each thread's share of the batch, and its memory."""
+        if len(self.tapes) == 1:
+            return [(batch, self.tapes[0])]
+        return [(cut.columns(batch, tape.columns), tape) for tape in self.tapes]
 
 
 class Result(NamedTuple):
@@ -31,22 +58,24 @@ class Result(NamedTuple):
     grads: Any = None
 
 
-def loss(params: Params, batch: Batch, counted: int, work: Workspace) -> Result:
+def loss(params: Params, batch: Batch, counted: int, parts: Parts) -> Result:
     """The forward pass."""
-    weights = _weights(params, work)
-    parts = _parts(batch, work)
-    tasks = [partial(passes.forward, weights, params, part, tape) for part, tape in parts]
-    return Result(side_by_side(threads.run(tasks, work.pool)))
-
-
-def loss_and_grads(params: Params, batch: Batch, counted: int, work: Workspace) -> Result:
-    """Both passes; `counted` is N of F9, for all the sequences that the loss is a mean over."""
-    weights, weight = _weights(params, work), params.b_v.dtype.type(1 / counted)
+    parts.fill(params)
     tasks = [
-        partial(passes.forward_and_backward, weights, params, part, weight, tape)
-        for part, tape in _parts(batch, work)
+        partial(passes.forward, parts.weights, params, part, tape) for part, tape in parts.of(batch)
     ]
-    return Result(side_by_side(threads.run(tasks, work.pool)), _gradients(work))
+    return Result(side_by_side(threads.run(tasks, parts.pool)))
+
+
+def loss_and_grads(params: Params, batch: Batch, counted: int, parts: Parts) -> Result:
+    """Both passes; `counted` is N of F9, for all the sequences that the loss is a mean over."""
+    parts.fill(params)
+    weight = params.b_v.dtype.type(1 / counted)
+    tasks = [
+        partial(passes.forward_and_backward, parts.weights, params, part, weight, tape)
+        for part, tape in parts.of(batch)
+    ]
+    return Result(side_by_side(threads.run(tasks, parts.pool)), _gradients(parts.tapes))
 
 
 def side_by_side(parts: list[Passed]) -> Passed:
@@ -64,24 +93,9 @@ def _states(parts: list[State]) -> Any:
     return State(*(np.concatenate(both, axis=2) for both in zip(*parts, strict=True)))
 
 
-def _weights(params: Params, work: Workspace) -> list[FusedWeights]:
-    """Every layer's weights, stacked and scaled into the workspace's arrays."""
-    for p, weights in zip(params.layers, work.weights, strict=True):
-        weights.fill(p)
-    return work.weights
-
-
-def _parts(batch: Batch, work: Workspace) -> list[tuple[Batch, FusedTape]]:
-    """Each thread's share of the batch, and its memory."""
-    tapes = work.fused
-    if len(tapes) == 1:
-        return [(batch, tapes[0])]
-    return [(cut.columns(batch, tape.columns), tape) for tape in tapes]
-
-
-def _gradients(work: Workspace) -> Params:
+def _gradients(tapes: list[FusedTape]) -> Params:
     """B2 and B9 summed over the parts."""
-    first, *others = work.fused
+    first, *others = tapes
     for other in others:
         for mine, its in zip(first.gradients(), other.gradients(), strict=True):
             np.add(mine, its, out=mine)

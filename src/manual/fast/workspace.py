@@ -1,18 +1,15 @@
-"""The memory of passes over one shape, owned by an explicit object."""
+"""The memory of fast passes over one shape, owned by an explicit object."""
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
-from lstm_spec import Batch, Config, InputError, Params, validate_batch, validate_params
-from manual.fast import products, shared, threads
-from manual.fast.layer import FusedWeights
-from manual.fast.products import Product
-from manual.fast.tape import FusedTape
+from lstm_spec import Config, InputError
+from manual.fast import shared, threads
+from manual.fast.parts import Parts
 from manual.fast.team import Team
-from manual.tape import Tape
+from manual.workspace import LiteralWorkspace
 
 
-class Workspace:
+class Workspace(LiteralWorkspace):
     """Every array that a pass over `(time, batch)` tokens needs; reuse it for the next pass.
 
     The literal and the fast passes keep their own arrays, made when first needed. One pass at a
@@ -47,18 +44,9 @@ class Workspace:
     ) -> None:
         if keep_every is not None and keep_every < 1:
             raise InputError(f"keep_every: got {keep_every}, expected 1 or more")
-        self.config, self.time, self.batch = config, time, batch
+        super().__init__(config, time, batch)
         self.threads = threads.blas_threads()
         self.keep_every, self._processes = keep_every, processes and shared.available()
-
-    def fits(self, config: Config, time: int, batch: int) -> bool:
-        """Whether this workspace was made for such a pass."""
-        return (self.config, self.time, self.batch) == (config, time, batch)
-
-    @cached_property
-    def literal(self) -> Tape:
-        """For the pass that keeps every intermediate and every adjoint."""
-        return Tape(self.config, self.time, self.batch)
 
     @cached_property
     def team(self) -> Team | None:
@@ -73,57 +61,9 @@ class Workspace:
             return None
 
     @cached_property
-    def own(self) -> "Workspace":
-        """For the first part, where the others are in processes of their own."""
-        assert self.team is not None
-        own = Workspace(self.config, self.time, self.team.columns[0].stop, self.keep_every)
-        own.threads = self.team.threads
-        return own
-
-    @cached_property
-    def _kind(self) -> type[Product]:
-        return products.kind(self.config, self.batch)
-
-    @cached_property
-    def fused(self) -> list[FusedTape]:
-        """For the fast pass, one for each part of the batch."""
-        parts = threads.parts(self.config.hidden_size, self.batch, self.threads)
-        return [FusedTape(self.config, self.time, p, self._kind, self.keep_every) for p in parts]
-
-    @cached_property
-    def weights(self) -> list[FusedWeights]:
-        """For the fast pass, shared by its parts."""
-        layers = range(self.config.num_layers)
-        return [FusedWeights(self.config, k, self.batch, self._kind) for k in layers]
-
-    @cached_property
-    def pool(self) -> ThreadPoolExecutor | None:
-        """Threads for the parts after the first."""
-        others = len(self.fused) - 1
-        return ThreadPoolExecutor(others, "manual") if others else None
-
-
-def prepare(
-    params: Params,
-    batch: Batch,
-    workspace: Workspace | None,
-    *,
-    real: bool = False,
-    values: bool = True,
-) -> Workspace:
-    """Check what a pass is run on, and hand out memory for it.
-
-    Without `values`, shapes and dtypes only.
-
-    Raises:
-        InputError: parameters, batch or workspace are malformed or do not fit each other.
-    """
-    config = validate_params(params, values=values, real=real)
-    validate_batch(batch, config, values=values)
-    time, size = batch.tokens.shape
-    if workspace is None:
-        return Workspace(config, time, size)
-    if not workspace.fits(config, time, size):
-        made_for = (workspace.config, workspace.time, workspace.batch)
-        raise InputError(f"workspace: made for {made_for}, expected {(config, time, size)}")
-    return workspace
+    def parts(self) -> Parts:
+        """For the sequences that this process computes: all, or the first part of a team's."""
+        batch, blas_threads = self.batch, self.threads
+        if self.team is not None:
+            batch, blas_threads = self.team.columns[0].stop, self.team.threads
+        return Parts(self.config, self.time, batch, self.keep_every, blas_threads)
