@@ -123,11 +123,11 @@ def columns(options: Options) -> Table:
 
 
 def blocks(options: Options) -> Table:
-    """Longer and shorter blocks of steps: `fast/memory.block_lengths`."""
+    """Longer and shorter blocks of steps: `fast/blocks.py`."""
     heads = "case", "before", "now", FASTER
     table = new_table("Blocks of 1 MiB and 256 rows, and as they are now, ms", *heads)
     for name in options.cases:  # where small kernels sum (minibatch), rows are theirs, not these
-        large = a_pass(Case.of(name), memory__CACHE=2**20, memory__WIDE=256)
+        large = a_pass(Case.of(name), blocks__CACHE=2**20, blocks__WIDE=256)
         _add(table, name, milliseconds([large, a_pass(Case.of(name))], options.rounds))
     return table
 

@@ -11,7 +11,7 @@ from gradparity import compare
 from lstm_spec import Batch, InputError, config_of
 from lstm_spec.tree import leaves, tree_map
 from manual import model
-from manual.fast import memory, products, threads
+from manual.fast import blocks, products, threads
 from manual.fast.products import ONE_HOT
 
 TIME, BATCH, HIDDEN = 7, 3, 5
@@ -60,7 +60,7 @@ def parts(monkeypatch):
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("length", [1, 2, 3, 4, TIME])
 def test_blocks_of_any_length(monkeypatch, length, layers, vocab):
-    monkeypatch.setattr(memory, "CACHE", length * STEP)
+    monkeypatch.setattr(blocks, "CACHE", length * STEP)
     params, batch = drawn(layers, vocab)
     workspace = workspace_for(params, batch)
     assert workspace.parts.tapes[0].layers[0].block <= length
@@ -71,9 +71,9 @@ def test_blocks_of_any_length(monkeypatch, length, layers, vocab):
 @pytest.mark.parametrize("rows", [1, 2 * BATCH, 4 * BATCH])
 def test_sums_over_some_steps_at_a_time(monkeypatch, rows, layers):
     """Several products for each gradient by weights, and the loss in as many parts."""
-    monkeypatch.setattr(memory, "CACHE", STEP)
-    monkeypatch.setattr(memory, "WIDE", rows)
-    monkeypatch.setattr(memory, "has_small_kernels", lambda: False)
+    monkeypatch.setattr(blocks, "CACHE", STEP)
+    monkeypatch.setattr(blocks, "WIDE", rows)
+    monkeypatch.setattr(blocks, "has_small_kernels", lambda: False)
     params, batch = drawn(layers)
     workspace = workspace_for(params, batch)
     assert workspace.parts.tapes[0].layers[0].wide == max(1, rows // BATCH)
@@ -109,7 +109,7 @@ def test_logits_of_very_different_sizes(vocab):
 @pytest.mark.parametrize("keep_every", [1, 2, 3, 4, TIME - 1, TIME, TIME + 1])
 def test_states_kept_now_and_then(monkeypatch, keep_every, layers):
     """Segments that divide the sequence and that leave a rest, in blocks of two steps."""
-    monkeypatch.setattr(memory, "CACHE", 2 * STEP)
+    monkeypatch.setattr(blocks, "CACHE", 2 * STEP)
     params, batch = drawn(layers)
     workspace = workspace_for(params, batch, keep_every)
     assert len(workspace.parts.tapes[0].segments) == -(-TIME // keep_every)

@@ -5,14 +5,17 @@ import pytest
 
 from lstm_spec import Config
 from manual import Workspace
-from manual.fast import memory
-from manual.fast.memory import block_lengths
+from manual.fast import blocks
+from manual.fast.blocks import block_lengths
+from manual.fast.memory import Steps
 from manual.fast.products import ONE_HOT
 
 
 def arrays_of(thing):
-    """Every array that an object keeps, by name."""
-    return {k: a for k, a in vars(thing).items() if isinstance(a, np.ndarray)}
+    """Every array that an object keeps, itself or as one of its steps, by name."""
+    steps = {k: v for k, v in vars(thing).items() if isinstance(v, Steps)}
+    views = {f"{k}.{n}": a for k, v in steps.items() for n, a in v._asdict().items()}
+    return views | {k: a for k, a in vars(thing).items() if isinstance(a, np.ndarray)}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -31,7 +34,7 @@ def test_everything_follows_the_parameters_dtype(dtype, vocab):
         for name, array in arrays_of(owner).items()
         if array.dtype.kind == "f"
     }
-    assert len(found) > 15
+    assert len(found) > 15 + len(Steps._fields)
     assert {name for name, kind in found.items() if kind != dtype} == set()
 
 
@@ -52,7 +55,7 @@ def test_a_layers_memory(vocab):
         assert layer.h.shape == (time, hidden, batch)
 
 
-CACHE = memory.CACHE
+CACHE = blocks.CACHE
 
 
 @pytest.mark.parametrize(
@@ -75,5 +78,5 @@ CACHE = memory.CACHE
     ],
 )
 def test_lengths_of_blocks(monkeypatch, kernels, hidden, inner, time, batch, expected):
-    monkeypatch.setattr(memory, "has_small_kernels", lambda: kernels)
+    monkeypatch.setattr(blocks, "has_small_kernels", lambda: kernels)
     assert block_lengths(Config(300, hidden, dtype="float32"), inner, time, batch) == expected

@@ -9,7 +9,8 @@ from drawing import draw_batch, draw_params
 
 import manual
 from lstm_spec import Config, config_of
-from manual.fast import layer, threads
+from manual.fast import threads
+from manual.fast.layer import Layer
 
 
 @pytest.fixture
@@ -73,13 +74,13 @@ def test_a_task_keeps_numpys_settings():
 def test_parts_run_in_threads_of_their_own(monkeypatch, function):
     import threading
 
-    seen, forward = set(), layer.forward
+    seen, forward = set(), Layer.forward
 
     def watched(*arguments):
         seen.add(threading.get_ident())
         return forward(*arguments)
 
-    monkeypatch.setattr(layer, "forward", watched)
+    monkeypatch.setattr(Layer, "forward", watched)
     monkeypatch.setattr(threads, "blas_threads", lambda: 2)
     monkeypatch.setattr(threads, "NARROWEST", 1)
     monkeypatch.setattr(threads, "ENOUGH", 1)

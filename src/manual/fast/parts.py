@@ -8,10 +8,9 @@ import numpy as np
 
 from lstm_spec import Batch, Config, Params, State
 from manual.fast import cut, passes, products, threads
-from manual.fast import layer as fused
-from manual.fast.layer import FusedWeights
 from manual.fast.passes import Passed
-from manual.fast.tape import FusedTape
+from manual.fast.tape import Tape
+from manual.fast.weights import Weights
 
 
 class Parts:
@@ -28,8 +27,8 @@ class Parts:
     ) -> None:
         kind = products.kind(config, batch)
         columns = threads.parts(config.hidden_size, batch, blas_threads)
-        self.weights = [FusedWeights(config, k, batch, kind) for k in range(config.num_layers)]
-        self.tapes = [FusedTape(config, time, part, kind, keep_every) for part in columns]
+        self.weights = [Weights(config, k, batch, kind) for k in range(config.num_layers)]
+        self.tapes = [Tape(config, time, part, kind, keep_every) for part in columns]
         others = len(columns) - 1
         self.pool = ThreadPoolExecutor(others, "manual") if others else None
 
@@ -38,7 +37,7 @@ class Parts:
         for weights, p in zip(self.weights, params.layers, strict=True):
             weights.fill(p)
 
-    def of(self, batch: Batch) -> list[tuple[Batch, FusedTape]]:
+    def of(self, batch: Batch) -> list[tuple[Batch, Tape]]:
         """Each thread's share of the batch, and its memory."""
         if len(self.tapes) == 1:
             return [(batch, self.tapes[0])]
@@ -93,11 +92,11 @@ def _states(parts: list[State]) -> Any:
     return State(*(np.concatenate(both, axis=2) for both in zip(*parts, strict=True)))
 
 
-def _gradients(tapes: list[FusedTape]) -> Params:
+def _gradients(tapes: list[Tape]) -> Params:
     """B2 and B9 summed over the parts."""
     first, *others = tapes
     for other in others:
         for mine, its in zip(first.gradients(), other.gradients(), strict=True):
             np.add(mine, its, out=mine)
-    layers = tuple(fused.gradients(layer) for layer in first.layers)
+    layers = tuple(layer.gradients() for layer in first.layers)
     return Params(layers, first.readout.dW_v.copy(), first.readout.db_v.copy())

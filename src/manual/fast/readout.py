@@ -26,7 +26,7 @@ def targets_of(batch: Batch, start: int, end: int) -> Targets:
     return Targets(batch.targets[start:end].ravel(), mask)
 
 
-class FusedReadout:
+class Readout:
     """Scratch memory for a block, and the gradients as they add up.
 
     Arrays of a block have a row for each step and sequence, `rows` at most. In memory the logits of
