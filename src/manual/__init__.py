@@ -5,7 +5,9 @@ backward ones (B4–B8, B10, B11). Then `sequence.py` (the loop over time), `sta
 layer), `readout.py` (logits and loss) and `model.py` (all of it).
 `docs/derivation.md` derives every line.
 
-What stands in `fast/` computes the same sooner; that folder has a page of its own.
+What stands in `fast/` arranges the same for speed, and none of these files needs it: the backend
+`numpy-literal` is `model.py`. Only here, at the door of the backend `numpy`, is one chosen: `fast/`
+for loss and gradients, the derivation for the rest.
 
 This module is a backend: it has the functions of `lstm_spec.Backend`.
 """

@@ -18,6 +18,7 @@ from lstm_spec import Batch, Config, InputError, State, config_of
 from lstm_spec.tree import leaves, tree_map
 from manual import model
 from manual.fast import cut, member, parts, shared, team, threads
+from manual.fast.desk import Request, sketch
 
 TIME, BATCH = 7, 5
 
@@ -345,7 +346,7 @@ def desks(params, **options):
     """A member's work, in this process: its parameters, its desk, its workspace, and a request."""
     _, batch = drawn(2, 60, **options)
     config = config_of(params)
-    tree = shared.sketch(config, TIME, [2, BATCH])
+    tree = sketch(config, TIME, [2, BATCH])
     with shared.new_file(tree) as file:
         shared_params, (other, desk) = shared.views(file.fileno(), tree)
     shared.copy(params, shared_params)
@@ -359,7 +360,7 @@ def desks(params, **options):
 def test_what_a_member_leaves_on_its_desk():
     params, _ = drawn(2, 60)
     batch, shared_params, other, desk, work, counted, more = desks(params)
-    request = "loss_and_grads", counted, more, np.geterr()
+    request = Request("loss_and_grads", counted, more, np.geterr())
     assert member._answer(request, shared_params, desk, work) == ([], None)
     expected = model.loss_and_grads(params, batch)
     compare(desk.grads, expected.grads, rtol=1e-9)
@@ -372,7 +373,7 @@ def test_what_a_member_leaves_on_its_desk():
 def test_a_member_without_a_backward_pass_leaves_gradients_alone():
     params, _ = drawn(2, 60)
     batch, shared_params, _, desk, work, counted, more = desks(params)
-    request = "loss", counted, more, np.geterr()
+    request = Request("loss", counted, more, np.geterr())
     assert member._answer(request, shared_params, desk, work) == ([], None)
     np.testing.assert_allclose(desk.passed.nats / counted, model.loss(params, batch).loss)
     assert not any(leaf.any() for leaf in leaves(desk.grads).values())
@@ -387,7 +388,7 @@ def test_a_member_tells_of_warnings_and_errors():
         ({"invalid": "warn"}, ["invalid value encountered in subtract"] * 1, type(None)),
         ({"invalid": "raise"}, [], FloatingPointError),
     ):
-        request = "loss", counted, more, settings
+        request = Request("loss", counted, more, settings)
         found = member._answer(request, shared_params, desk, work)
         assert found[0] == messages * len(found[0])
         assert bool(found[0]) == bool(messages)

@@ -10,10 +10,9 @@ import numpy as np
 
 from lstm_spec import Batch, Params
 from manual.fast import parts, shared, threads
+from manual.fast.desk import Answer, Desk, Job, Request, sketch
 from manual.fast.parts import Parts
 from manual.fast.pipe import Pipe
-from manual.fast.shared import Desk
-from manual.fast.team import Answer, Job, Request
 
 
 def main() -> None:
@@ -22,24 +21,25 @@ def main() -> None:
     pipe, file = Pipe(Connection(int(sys.argv[1]))), int(sys.argv[2])
     with suppress(EOFError, ConnectionError):
         job: Job = pipe.receive()
-        params, desks = shared.views(file, shared.sketch(job.config, job.time, job.parts))
+        params, desks = shared.views(file, sketch(job.config, job.time, job.parts))
         width, blas_threads = job.parts[job.number], threads.blas_threads()
         work = Parts(job.config, job.time, width, job.keep_every, blas_threads)
         while True:
-            pipe.send(_answer(pipe.receive(), params, desks[job.number], work))
+            request = Request(*pipe.receive())
+            pipe.send(tuple(_answer(request, params, desks[job.number], work)))
 
 
 def _answer(request: Request, params: Params, desk: Desk, work: Parts) -> Answer:
     """Leave what a pass found on the desk."""
-    name, counted, more, settings = request
-    batch, error = Batch(desk.tokens, desk.targets, **more), None
-    with np.errstate(**settings), warnings.catch_warnings(record=True) as caught:
+    batch, error = Batch(desk.tokens, desk.targets, **request.more), None
+    with np.errstate(**request.settings), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            passed, grads = getattr(parts, name)(params, batch, counted, work)
+            function = getattr(parts, request.function)
+            passed, grads = function(params, batch, request.counted, work)
             shared.copy(passed[:2], desk.passed[:2])
             if grads is not None:
                 shared.copy((grads, passed.dstate), (desk.grads, desk.passed.dstate))
         except Exception as raised:
             error = raised
-    return [str(warning.message) for warning in caught], error
+    return Answer([str(warning.message) for warning in caught], error)

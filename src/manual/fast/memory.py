@@ -41,20 +41,9 @@ class Steps(NamedTuple):
     def of(cls, six: Float[np.ndarray, "steps 6 batch hidden"]) -> "Steps":
         """Views of the six in the order C_prev, g, f, i, o, m."""
         C_prev, g, f, i, o, m = six.swapaxes(0, 1)
-        return cls(
-            C_prev,
-            g,
-            f,
-            i,
-            o,
-            m,
-            gates=six[:, 1:5],
-            sigmoids=six[:, 2:5],
-            C_prev_g=six[:, :2],
-            f_i=six[:, 2:4],
-            of_dC=six[:, :4],
-            of_dh=six[:, 4:],
-        )
+        gates, sigmoids, C_prev_g, f_i = six[:, 1:5], six[:, 2:5], six[:, :2], six[:, 2:4]
+        of_dC, of_dh = six[:, :4], six[:, 4:]
+        return cls(C_prev, g, f, i, o, m, gates, sigmoids, C_prev_g, f_i, of_dC, of_dh)
 
 
 class LayerMemory:
