@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 import manual
 from lstm_spec import Config, InputError
 from lstm_spec.exits import guarded
-from manual import fused_layer, gemm, products
+from manual.fast import products
 
 WARM_UP = 3
 SPIN = 0.05  # seconds; BLAS's threads keep a core busy for some 0.02 after the turn before
@@ -74,12 +74,10 @@ def _one_turn(variant: Callable[[], Any]) -> float:
 
 @contextmanager
 def set_to(**constants: Any) -> Iterator[None]:
-    """Constants of the backend, `module__NAME=value`, while a workspace is made."""
-    modules = {"layer": fused_layer, "gemm": gemm, "products": products}
+    """Constants of `manual.fast`, `module__NAME=value`, while a workspace is made."""
     with ExitStack() as stack:
         for name, value in constants.items():
-            module, constant = name.split("__")
-            stack.enter_context(patch.object(modules[module], constant, value))
+            stack.enter_context(patch(f"manual.fast.{name.replace('__', '.')}", value))
         yield
 
 
@@ -126,11 +124,11 @@ def columns(options: Options) -> Table:
 
 
 def blocks(options: Options) -> Table:
-    """Longer and shorter blocks of steps: `fused_layer.block_lengths`."""
+    """Longer and shorter blocks of steps: `fast/blocks.py`."""
     heads = "case", "before", "now", FASTER
     table = new_table("Blocks of 1 MiB and 256 rows, and as they are now, ms", *heads)
     for name in options.cases:  # where small kernels sum (minibatch), rows are theirs, not these
-        large = a_pass(Case.of(name), layer__CACHE=2**20, layer__WIDE=256)
+        large = a_pass(Case.of(name), blocks__CACHE=2**20, blocks__WIDE=256)
         _add(table, name, milliseconds([large, a_pass(Case.of(name))], options.rounds))
     return table
 

@@ -1,4 +1,4 @@
-"""Store what autodiff gives for the cases of tests/numpy_only, so that those tests need no JAX."""
+"""Store what autodiff gives for the cases of tests/manual, so that those tests need no JAX."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 os.environ["JAX_ENABLE_X64"] = "1"
 TESTS = Path(__file__).resolve().parent.parent / "tests"
-sys.path[:0] = [str(TESTS), str(TESTS / "numpy_only")]
+sys.path[:0] = [str(TESTS), str(TESTS / "manual")]
 
 import numpy as np  # noqa: E402
 from test_manual import REFERENCES, SIZES, drawn, drawn_vjp  # noqa: E402
@@ -17,7 +17,7 @@ from lstm_spec.tree import leaves  # noqa: E402
 
 
 def main() -> None:
-    """Write tests/numpy_only/references.npz."""
+    """Write tests/manual/references.npz."""
     jax = load_backend("jax")
     stored = {
         f"{name}/{path}": np.asarray(leaf)

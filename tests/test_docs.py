@@ -13,6 +13,7 @@ from lstm_lm.options import DEFAULTS, Options
 
 ROOT = Path(__file__).resolve().parent.parent
 DERIVATION = (ROOT / "docs" / "derivation.md").read_text(encoding="utf-8")
+# The derivation alone: what `fast/` arranges otherwise is not what the documentation derives.
 SOURCE = {p.name: p.read_text(encoding="utf-8") for p in (ROOT / "src" / "manual").glob("*.py")}
 QUOTES = re.findall(r"```python\n(.*?)```", DERIVATION, re.DOTALL)
 

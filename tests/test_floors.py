@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+TESTS = Path(__file__).parent
 LOADED = "import sys\nprint('\\n'.join(sys.modules))"
 
 
@@ -54,3 +56,22 @@ def test_a_pass_on_numpy_never_loads_jax():
         "s.load_backend('numpy').adjoints(p, b)"
     )
     assert not loaded_by(code) & {"jax", "jaxlib"}
+
+
+def imported(files):
+    """A program that imports these test files."""
+    lines = (f"runpy.run_path({str(file)!r})" for file in files)
+    return "\n".join(["import runpy, sys", f"sys.path.insert(0, {str(TESTS)!r})", *lines])
+
+
+def test_the_tests_of_manual_need_numpy_alone():
+    """They run without JAX, and, under mutation, a thousand times."""
+    files = sorted((TESTS / "manual").rglob("test_*.py"))
+    assert {"test_manual.py", "test_passes.py"} <= {file.name for file in files}
+    loaded = loaded_by(imported(files))
+    assert "manual" in loaded
+    assert not loaded & {"jax", "jaxlib", "torch"}
+
+
+def test_a_test_that_loads_jax_is_found():
+    assert "jax" in loaded_by(imported([TESTS / "test_jax_manual.py"]))

@@ -208,7 +208,7 @@ def test_numpy_takes_jax_arrays(monkeypatch, module, processes):
 
     import manual
     from lstm_spec import config_of
-    from manual import threads
+    from manual.fast import threads
 
     for name, value in (("NARROW", 1), ("ENOUGH_PASS", 1), ("blas_threads", lambda: 2)):
         monkeypatch.setattr(threads, name, value)

@@ -1,7 +1,7 @@
 """The language model: the layers, a readout on top, one pass up and one back down.
 
 This module is the backend `numpy-literal`: the equations as they are written, every
-intermediate kept. `fast.py` computes the same loss and gradients sooner.
+intermediate kept. `fast/` computes the same loss and gradients sooner.
 """
 
 import numpy as np
@@ -21,18 +21,18 @@ from lstm_spec.checks import require_array
 from manual import cell, readout, stack
 from manual.stack import vjp
 from manual.tape import Tape
-from manual.workspace import Workspace, prepare
+from manual.workspace import LiteralWorkspace, prepare
 
 __all__ = ["adjoints", "loss", "loss_and_grads", "objective", "step", "vjp"]
 
 
-def loss(params: Params, batch: Batch, workspace: Workspace | None = None) -> LossOnly:
+def loss(params: Params, batch: Batch, workspace: LiteralWorkspace | None = None) -> LossOnly:
     """Mean nats per unmasked token, and the final state; complex128 parameters are welcome.
 
     Raises:
         InputError: parameters or batch are malformed; the message names the leaf or field.
     """
-    work = prepare(params, batch, workspace).literal
+    work = prepare(LiteralWorkspace, params, batch, workspace).literal
     return LossOnly(_forward(params, batch, work), stack.final_state(work))
 
 
@@ -42,7 +42,7 @@ def objective(params: Params, batch: Batch) -> np.inexact:
     Raises:
         InputError: as `loss`.
     """
-    work = prepare(params, batch, None).literal
+    work = prepare(LiteralWorkspace, params, batch, None).literal
     total = _forward(params, batch, work)
     final = stack.final_state(work)
     on_h, on_last_h, on_last_C = batch.cotangents or Cotangents()
@@ -54,7 +54,7 @@ def objective(params: Params, batch: Batch) -> np.inexact:
 
 
 def loss_and_grads(
-    params: Params, batch: Batch, workspace: Workspace | None = None
+    params: Params, batch: Batch, workspace: LiteralWorkspace | None = None
 ) -> LossAndGrads:
     """The loss (nats per token) and its gradient by backpropagation through time.
 
@@ -66,19 +66,21 @@ def loss_and_grads(
     Raises:
         InputError: parameters, batch or workspace are malformed or do not fit each other.
     """
-    work = prepare(params, batch, workspace, real=True).literal
+    work = prepare(LiteralWorkspace, params, batch, workspace, real=True).literal
     value = _forward(params, batch, work)
     grads, initial_state_grads = _backward(params, batch, work)
     return LossAndGrads(value, grads, initial_state_grads, stack.final_state(work))
 
 
-def adjoints(params: Params, batch: Batch, workspace: Workspace | None = None) -> LossAndGrads:
+def adjoints(
+    params: Params, batch: Batch, workspace: LiteralWorkspace | None = None
+) -> LossAndGrads:
     """`loss_and_grads` together with the adjoint of every intermediate at every time step.
 
     Raises:
         InputError: as `loss_and_grads`.
     """
-    work = prepare(params, batch, workspace)
+    work = prepare(LiteralWorkspace, params, batch, workspace)
     result = loss_and_grads(params, batch, work)
     layers = tuple(tape.adjoints() for tape in work.literal.layers)
     return result._replace(adjoints=Adjoints(layers, work.literal.dv.copy()))
@@ -94,7 +96,7 @@ def step(
     """
     require_array("tokens", tokens)
     batch = Batch(tokens[None], tokens[None], initial_state=state)
-    work = prepare(params, batch, None).literal
+    work = prepare(LiteralWorkspace, params, batch, None).literal
     _forward(params, batch, work)
     return work.v[0], stack.final_state(work)
 

@@ -3,10 +3,18 @@
 import numpy as np
 from jaxtyping import Inexact, Integer
 
-from lstm_spec import GATES, Batch, LayerParams, Params, State, zero_state
+from lstm_spec import (
+    GATES,
+    Batch,
+    LayerParams,
+    Params,
+    State,
+    validate_batch,
+    validate_params,
+    zero_state,
+)
 from lstm_spec.checks import require_array
 from manual.activations import sigmoid
-from manual.workspace import prepare
 
 Hidden = Inexact[np.ndarray, "hidden batch"]
 
@@ -20,8 +28,9 @@ def step(
         InputError: a token or the state does not fit the parameters.
     """
     require_array("tokens", tokens)
-    work = prepare(params, Batch(tokens[None], tokens[None], initial_state=state), None)
-    before = state or zero_state(work.config, work.batch)
+    config = validate_params(params)
+    validate_batch(Batch(tokens[None], tokens[None], initial_state=state), config)
+    before = state or zero_state(config, len(tokens))
     found_h, found_C, x = [], [], None
     for layer, h, C in zip(params.layers, *before, strict=True):
         x, C = _cell(layer, h, C, tokens if x is None else x)

@@ -54,7 +54,7 @@ class Tape:
     """Every array of one forward and backward pass, all intermediates and adjoints kept."""
 
     def __init__(self, config: Config, time: int, batch: int) -> None:
-        self.config, self.time, self.batch = config, time, batch
+        self.config, self.batch = config, batch
         self.layers = [LayerTape(config, k, time, batch) for k in range(config.num_layers)]
         logits = (time, config.vocab_size, batch)
         self.v = np.empty(logits, config.numpy_dtype)

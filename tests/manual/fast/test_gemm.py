@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from manual import gemm, threads
-from manual.gemm import matmul, piece_height, piece_width
+from manual.fast import gemm, threads
+from manual.fast.gemm import matmul, piece_height, piece_width
 
 
 @pytest.fixture(params=[True, False], ids=["small kernels", "none"])

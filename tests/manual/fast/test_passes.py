@@ -10,8 +10,9 @@ import manual
 from gradparity import compare
 from lstm_spec import Batch, InputError, config_of
 from lstm_spec.tree import leaves, tree_map
-from manual import fused_layer, model, products, threads
-from manual.products import ONE_HOT
+from manual import model
+from manual.fast import blocks, products, threads
+from manual.fast.products import ONE_HOT
 
 TIME, BATCH, HIDDEN = 7, 3, 5
 STEP = 4 * HIDDEN * BATCH * 8  # bytes that the gates of one step take
@@ -59,10 +60,10 @@ def parts(monkeypatch):
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("length", [1, 2, 3, 4, TIME])
 def test_blocks_of_any_length(monkeypatch, length, layers, vocab):
-    monkeypatch.setattr(fused_layer, "CACHE", length * STEP)
+    monkeypatch.setattr(blocks, "CACHE", length * STEP)
     params, batch = drawn(layers, vocab)
     workspace = workspace_for(params, batch)
-    assert workspace.fused[0].layers[0].block <= length
+    assert workspace.parts.tapes[0].layers[0].block <= length
     require_equal_to_literal(params, batch, workspace)
 
 
@@ -70,12 +71,12 @@ def test_blocks_of_any_length(monkeypatch, length, layers, vocab):
 @pytest.mark.parametrize("rows", [1, 2 * BATCH, 4 * BATCH])
 def test_sums_over_some_steps_at_a_time(monkeypatch, rows, layers):
     """Several products for each gradient by weights, and the loss in as many parts."""
-    monkeypatch.setattr(fused_layer, "CACHE", STEP)
-    monkeypatch.setattr(fused_layer, "WIDE", rows)
-    monkeypatch.setattr(fused_layer, "has_small_kernels", lambda: False)
+    monkeypatch.setattr(blocks, "CACHE", STEP)
+    monkeypatch.setattr(blocks, "WIDE", rows)
+    monkeypatch.setattr(blocks, "has_small_kernels", lambda: False)
     params, batch = drawn(layers)
     workspace = workspace_for(params, batch)
-    assert workspace.fused[0].layers[0].wide == max(1, rows // BATCH)
+    assert workspace.parts.tapes[0].layers[0].wide == max(1, rows // BATCH)
     require_equal_to_literal(params, batch, workspace)
 
 
@@ -108,11 +109,11 @@ def test_logits_of_very_different_sizes(vocab):
 @pytest.mark.parametrize("keep_every", [1, 2, 3, 4, TIME - 1, TIME, TIME + 1])
 def test_states_kept_now_and_then(monkeypatch, keep_every, layers):
     """Segments that divide the sequence and that leave a rest, in blocks of two steps."""
-    monkeypatch.setattr(fused_layer, "CACHE", 2 * STEP)
+    monkeypatch.setattr(blocks, "CACHE", 2 * STEP)
     params, batch = drawn(layers)
     workspace = workspace_for(params, batch, keep_every)
-    assert len(workspace.fused[0].segments) == -(-TIME // keep_every)
-    assert len(workspace.fused[0].layers[0].h) == min(keep_every, TIME)
+    assert len(workspace.parts.tapes[0].segments) == -(-TIME // keep_every)
+    assert len(workspace.parts.tapes[0].layers[0].h) == min(keep_every, TIME)
     require_equal_to_literal(params, batch, workspace)
 
 
@@ -142,8 +143,8 @@ def test_parts_on_threads(parts, number, keep_every, vocab):
     parts(number)
     params, batch = drawn(2, vocab, batch=5)
     workspace = workspace_for(params, batch, keep_every)
-    assert [tape.columns.stop for tape in workspace.fused][-1] == 5
-    assert len(workspace.fused) == number
+    assert [tape.columns.stop for tape in workspace.parts.tapes][-1] == 5
+    assert len(workspace.parts.tapes) == number
     require_equal_to_literal(params, batch, workspace)
 
 

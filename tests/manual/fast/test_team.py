@@ -16,7 +16,9 @@ import manual
 from gradparity import compare
 from lstm_spec import Batch, Config, InputError, State, config_of
 from lstm_spec.tree import leaves, tree_map
-from manual import cut, fused_batch, member, model, shared, team, threads
+from manual import model
+from manual.fast import cut, member, parts, shared, team, threads
+from manual.fast.desk import Request, sketch
 
 TIME, BATCH = 7, 5
 
@@ -24,7 +26,7 @@ pytestmark = pytest.mark.skipif(not shared.available(), reason="only Linux has s
 
 
 @pytest.fixture
-def parts(monkeypatch):
+def cut_into(monkeypatch):
     """Cut every batch into this many parts, whatever pays."""
 
     def cut(number):
@@ -52,8 +54,8 @@ def processes_of(workspace):
 @pytest.mark.parametrize("number", [2, 3])
 @pytest.mark.parametrize("vocab", [7, 60])
 @pytest.mark.parametrize("keep_every", [None, 3])
-def test_processes_find_what_the_equations_say(parts, number, vocab, keep_every):
-    parts(number)
+def test_processes_find_what_the_equations_say(cut_into, number, vocab, keep_every):
+    cut_into(number)
     params, _ = drawn(2, vocab)
     workspace = workspace_for(params, keep_every=keep_every)
     for seed in (0, 1):  # nothing of one batch stays for the next
@@ -67,16 +69,16 @@ def test_processes_find_what_the_equations_say(parts, number, vocab, keep_every)
     assert len(processes_of(workspace)) == number - 1
 
 
-def test_a_plain_batch_of_small_integers(parts):
-    parts(2)
+def test_a_plain_batch_of_small_integers(cut_into):
+    cut_into(2)
     params, batch = drawn()
     plain = Batch(batch.tokens.astype(np.uint8), batch.targets.astype(np.int16))
     found = manual.loss_and_grads(params, plain, workspace_for(params))
     compare(found, model.loss_and_grads(params, plain), rtol=1e-9)
 
 
-def test_a_part_whose_sequences_are_all_masked(parts):
-    parts(2)
+def test_a_part_whose_sequences_are_all_masked(cut_into):
+    cut_into(2)
     params, batch = drawn()
     for masked in (slice(0, 3), slice(2, BATCH)):
         batch.mask[...] = True
@@ -85,19 +87,18 @@ def test_a_part_whose_sequences_are_all_masked(parts):
         compare(found, model.loss_and_grads(params, batch), rtol=1e-9)
 
 
-def test_parts_are_those_of_one_process_bit_for_bit(parts):
+def test_parts_are_those_of_one_process_bit_for_bit(cut_into):
     """A process computes what this one would."""
-    parts(2)
+    cut_into(2)
     params, batch = drawn(2, 60, dtype="float32")
     workspace = workspace_for(params)
     found = manual.loss_and_grads(params, batch, workspace)
     counted, results = int(np.count_nonzero(batch.mask)), []
     for columns in workspace.team.columns:
-        own = manual.Workspace(config_of(params), TIME, columns.stop - columns.start)
-        own.threads = 1
+        own = parts.Parts(config_of(params), TIME, columns.stop - columns.start, None, 1)
         part = cut.columns(batch, columns)
         with threads.share.among(2):
-            results.append(fused_batch.loss_and_grads(params, part, counted, own))
+            results.append(parts.loss_and_grads(params, part, counted, own))
     for path, leaf in leaves(found.grads).items():
         np.testing.assert_array_equal(leaf, sum(leaves(r.grads)[path] for r in results), path)
     again = manual.loss_and_grads(params, batch, workspace_for(params))
@@ -105,8 +106,8 @@ def test_parts_are_those_of_one_process_bit_for_bit(parts):
         np.testing.assert_array_equal(leaf, leaves(found)[path], path)
 
 
-def test_complex_step_across_processes(parts):
-    parts(2)
+def test_complex_step_across_processes(cut_into):
+    cut_into(2)
     params, batch = drawn()
     batch = Batch(batch.tokens, batch.targets, batch.mask)
     step = 1e-30
@@ -116,8 +117,8 @@ def test_complex_step_across_processes(parts):
     np.testing.assert_allclose(slope, model.loss_and_grads(params, batch).grads.b_v[2], rtol=1e-9)
 
 
-def test_gradients_are_the_callers_own(parts):
-    parts(2)
+def test_gradients_are_the_callers_own(cut_into):
+    cut_into(2)
     params, batch = drawn()
     workspace = workspace_for(params)
     first = manual.loss_and_grads(params, batch, workspace)
@@ -127,9 +128,9 @@ def test_gradients_are_the_callers_own(parts):
         np.testing.assert_array_equal(leaf, kept[path], path)
 
 
-def test_settings_of_numpy_hold_in_every_process(parts):
+def test_settings_of_numpy_hold_in_every_process(cut_into):
     """Overflow is ignored, a warning here, or an error here, as `np.errstate` says here."""
-    parts(2)
+    cut_into(2)
     params, batch = drawn(dtype="float32")
     columns = np.arange(BATCH) == BATCH - 1  # overflows in the other process only
     state = np.where(columns, np.float32(3e38), np.float32(0)) * np.ones((1, 6, 1), np.float32)
@@ -151,8 +152,8 @@ def _steep(layer):
 
 
 @pytest.mark.parametrize("moment", ["before it is asked", "while it computes"])
-def test_a_process_that_was_killed(parts, monkeypatch, moment):
-    parts(2)
+def test_a_process_that_was_killed(cut_into, monkeypatch, moment):
+    cut_into(2)
     params, batch = drawn()
     workspace = workspace_for(params)
     expected = manual.loss_and_grads(params, batch, workspace)
@@ -161,8 +162,8 @@ def test_a_process_that_was_killed(parts, monkeypatch, moment):
         process.kill()
         process.wait()
     else:
-        compute = stopped_first(process, fused_batch.loss_and_grads)
-        monkeypatch.setattr(fused_batch, "loss_and_grads", compute)
+        compute = stopped_first(process, parts.loss_and_grads)
+        monkeypatch.setattr(parts, "loss_and_grads", compute)
     message = f"process {process.pid}, .* ended with exit code -9"
     with pytest.raises(ChildProcessError, match=message):
         manual.loss_and_grads(params, batch, workspace)
@@ -181,9 +182,9 @@ def stopped_first(process, function):
     return loss_and_grads
 
 
-def test_an_interrupt_leaves_no_answer_behind(parts, monkeypatch):
+def test_an_interrupt_leaves_no_answer_behind(cut_into, monkeypatch):
     """What was asked before an interrupt must not be taken for what is asked after it."""
-    parts(2)
+    cut_into(2)
     params, batch = drawn()
     workspace = workspace_for(params)
     manual.loss_and_grads(params, batch, workspace)
@@ -193,7 +194,7 @@ def test_an_interrupt_leaves_no_answer_behind(parts, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(fused_batch, "loss_and_grads", loss_and_grads)
+        patched.setattr(parts, "loss_and_grads", loss_and_grads)
         with pytest.raises(KeyboardInterrupt):
             manual.loss_and_grads(params, batch, workspace)
     assert old.poll() == -signal.SIGKILL
@@ -202,8 +203,8 @@ def test_an_interrupt_leaves_no_answer_behind(parts, monkeypatch):
     compare(found, model.loss_and_grads(params, other), rtol=1e-9)
 
 
-def test_processes_end_with_their_workspace(parts):
-    parts(3)
+def test_processes_end_with_their_workspace(cut_into):
+    cut_into(3)
     params, batch = drawn()
     workspace = workspace_for(params)
     manual.loss(params, batch, workspace)
@@ -219,7 +220,7 @@ import numpy as np
 import manual
 from drawing import draw_batch, draw_params
 from lstm_spec import config_of
-from manual import threads
+from manual.fast import threads
 threads.blas_threads = lambda: 2
 threads.NARROW = threads.ENOUGH_PASS = 1
 params, batch = draw_params(hidden=6, vocab=7), draw_batch(hidden=6, vocab=7, batch=4, time=3)
@@ -273,13 +274,13 @@ def test_a_program_that_is_killed_in_a_pass(seconds):
     """Its processes find nobody to answer, or an answer that nobody read, and say nothing."""
     program = run_program(f"""
 import time
-from manual import fused_batch
+from manual.fast import parts
 
 def loss_and_grads(*arguments):
     time.sleep({seconds})
     os.kill(os.getpid(), 9)
 
-fused_batch.loss_and_grads = loss_and_grads
+parts.loss_and_grads = loss_and_grads
 manual.loss_and_grads(params, batch, workspace)
 """)
     out, err = program.communicate()
@@ -301,8 +302,8 @@ sys.exit(not own or os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     assert (program.returncode, err) == (0, "")
 
 
-def test_no_processes_unless_wanted_and_possible(parts, monkeypatch):
-    parts(2)
+def test_no_processes_unless_wanted_and_possible(cut_into, monkeypatch):
+    cut_into(2)
     config = Config(5, 4)
     assert manual.Workspace(config, 3, 4, processes=True).team is not None
     assert manual.Workspace(config, 3, 4).team is None
@@ -311,8 +312,8 @@ def test_no_processes_unless_wanted_and_possible(parts, monkeypatch):
     assert manual.Workspace(config, 3, 4, processes=True).team is None
 
 
-def test_no_processes_where_the_system_has_none_to_give(parts, monkeypatch):
-    parts(2)
+def test_no_processes_where_the_system_has_none_to_give(cut_into, monkeypatch):
+    cut_into(2)
     params, batch = drawn()
     resource.setrlimit(resource.RLIMIT_FSIZE, (1, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
     try:
@@ -355,21 +356,21 @@ def desks(params, **options):
     """A member's work, in this process: its parameters, its desk, its workspace, and a request."""
     _, batch = drawn(2, 60, **options)
     config = config_of(params)
-    tree = shared.sketch(config, TIME, [2, BATCH])
+    tree = sketch(config, TIME, [2, BATCH])
     with shared.new_file(tree) as file:
         shared_params, (other, desk) = shared.views(file.fileno(), tree)
     shared.copy(params, shared_params)
     shared.copy((batch.tokens, batch.targets), (desk.tokens, desk.targets))
     more = {name: value for name, value in batch._asdict().items() if name[0] != "t"}
     counted = int(np.count_nonzero(batch.mask))
-    work = manual.Workspace(config, TIME, BATCH)
+    work = parts.Parts(config, TIME, BATCH, None, threads.blas_threads())
     return batch, shared_params, other, desk, work, counted, more
 
 
 def test_what_a_member_leaves_on_its_desk():
     params, _ = drawn(2, 60)
     batch, shared_params, other, desk, work, counted, more = desks(params)
-    request = "loss_and_grads", counted, more, np.geterr()
+    request = Request("loss_and_grads", counted, more, np.geterr())
     assert member._answer(request, shared_params, desk, work) == ([], None)
     expected = model.loss_and_grads(params, batch)
     compare(desk.grads, expected.grads, rtol=1e-9)
@@ -382,7 +383,7 @@ def test_what_a_member_leaves_on_its_desk():
 def test_a_member_without_a_backward_pass_leaves_gradients_alone():
     params, _ = drawn(2, 60)
     batch, shared_params, _, desk, work, counted, more = desks(params)
-    request = "loss", counted, more, np.geterr()
+    request = Request("loss", counted, more, np.geterr())
     assert member._answer(request, shared_params, desk, work) == ([], None)
     np.testing.assert_allclose(desk.passed.nats / counted, model.loss(params, batch).loss)
     assert not any(leaf.any() for leaf in leaves(desk.grads).values())
@@ -397,15 +398,15 @@ def test_a_member_tells_of_warnings_and_errors():
         ({"invalid": "warn"}, ["invalid value encountered in subtract"] * 1, type(None)),
         ({"invalid": "raise"}, [], FloatingPointError),
     ):
-        request = "loss", counted, more, settings
+        request = Request("loss", counted, more, settings)
         found = member._answer(request, shared_params, desk, work)
         assert found[0] == messages * len(found[0])
         assert bool(found[0]) == bool(messages)
         assert type(found[1]) is error
 
 
-def test_layers_may_be_a_list(parts):
-    parts(2)
+def test_layers_may_be_a_list(cut_into):
+    cut_into(2)
     params, batch = drawn(2)
     listed = params._replace(layers=list(params.layers))
     found = manual.loss_and_grads(listed, batch, workspace_for(params))
@@ -414,9 +415,9 @@ def test_layers_may_be_a_list(parts):
 
 @pytest.mark.parametrize("number", [1, 2])
 @pytest.mark.parametrize("function", [manual.loss, manual.loss_and_grads])
-def test_values_are_checked_with_processes_too(parts, function, number):
+def test_values_are_checked_with_processes_too(cut_into, function, number):
     """While the others compute; what they find, or fail with, is nobody's."""
-    parts(number)
+    cut_into(number)
     params, batch = drawn()
     workspace = workspace_for(params)
     b_v = np.full_like(params.b_v, np.nan)
@@ -438,7 +439,7 @@ STOPPED = """
 import os, signal, threading
 import numpy as np
 from lstm_spec import Batch, Config, init_params
-from manual import fused_batch, pipe, team
+from manual.fast import parts, pipe, team
 
 pipe.PATIENCE = 0.3
 config = Config(9, 8, 1, "float32")
@@ -447,7 +448,7 @@ pid = found._members[0].process.pid
 os.kill(pid, signal.SIGSTOP)
 threading.Timer(1.0, os.kill, (pid, signal.SIGCONT)).start()
 tokens = np.zeros((4, 4), dtype=np.int64)
-with found.asked(fused_batch.loss, init_params(config, 0), Batch(tokens, tokens), 16) as answers:
+with found.asked(parts.loss, init_params(config, 0), Batch(tokens, tokens), 16) as answers:
     answers()
 print("answered")
 """

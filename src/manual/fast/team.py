@@ -14,39 +14,23 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from lstm_spec import Batch, Config, Params
-from manual import cut, shared, threads
-from manual.fused_batch import Result
-from manual.pipe import Pipe
-from manual.shared import Desk
+from manual.fast import cut, shared, threads
+from manual.fast.desk import Answer, Desk, Job, Request, sketch
+from manual.fast.parts import Result
+from manual.fast.pipe import Pipe
 
 # Not `multiprocessing.Process`: that runs the caller's script again, or forks a process that may
 # have threads.
-PROGRAM = "import sys; sys.path[:] = {path!r}; from manual.member import main; main()"
+PROGRAM = "import sys; sys.path[:] = {path!r}; from manual.fast.member import main; main()"
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 # Memory that a pass gives back to the C library comes back to the next one: fetched anew from the
 # system, it costs a tenth of the time.
 KEEP_MEMORY = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(2**25))
-
-
-class Job(NamedTuple):
-    """What a member is told at its start: the shapes of everybody's part, and which is its own."""
-
-    config: Config
-    time: int
-    parts: list[int]
-    number: int
-    keep_every: int | None
-
-
-# The name of a function of `fused_batch.py`, N of F9, what a batch has besides tokens and targets,
-# and NumPy's handling of overflow; and what comes back: warnings, and the error that was raised.
-Request = tuple[str, int, dict[str, Any], Any]
-Answer = tuple[list[str], Exception | None]
 
 
 class Member(NamedTuple):
@@ -111,7 +95,7 @@ class Team:
         self._pid = os.getpid()  # a fork's members are its parent's
         self._end = weakref.finalize(self, _stop, self._members)
         job = self._jobs[0]
-        tree = shared.sketch(job.config, job.time, job.parts)
+        tree = sketch(job.config, job.time, job.parts)
         try:
             with shared.new_file(tree) as file:
                 self._params, desks = shared.views(file.fileno(), tree)
@@ -143,23 +127,22 @@ def _ask(member: Member, function: Callable[..., Result], batch: Batch, counted:
     part, desk = cut.columns(batch, member.columns), member.desk
     shared.copy((part.tokens, part.targets), (desk.tokens, desk.targets))
     more = {n: v for n, v in zip(part._fields[2:], part[2:], strict=True) if v is not None}
-    request: Request = (function.__name__, counted, more, np.geterr())
+    request = Request(function.__name__, counted, more, np.geterr())
     try:
-        member.pipe.send(request)
+        member.pipe.send(tuple(request))
     except ConnectionError:
         raise _ended(member) from None
 
 
 def _answer(member: Member) -> Result:
     try:
-        answer: Answer = member.pipe.receive(lambda seconds: _complain(member, seconds))
+        answer = Answer(*member.pipe.receive(lambda seconds: _complain(member, seconds)))
     except (EOFError, ConnectionError):
         raise _ended(member) from None
-    messages, error = answer
-    for message in messages:
+    for message in answer.warned:
         warnings.warn(message, RuntimeWarning, stacklevel=2)
-    if error is not None:
-        raise error
+    if answer.error is not None:
+        raise answer.error
     return Result(member.desk.passed, member.desk.grads)
 
 

@@ -4,28 +4,37 @@ import numpy as np
 import pytest
 
 from lstm_spec import Config
-from manual import Workspace, fused_layer
-from manual.fused_layer import block_lengths
-from manual.products import ONE_HOT
+from manual import Workspace
+from manual.fast import blocks
+from manual.fast.blocks import block_lengths
+from manual.fast.memory import Steps
+from manual.fast.products import ONE_HOT
 
 
 def arrays_of(thing):
-    """Every array that an object keeps, by name."""
-    return {k: a for k, a in vars(thing).items() if isinstance(a, np.ndarray)}
+    """Every array that an object keeps, itself or as one of its steps, by name."""
+    steps = {k: v for k, v in vars(thing).items() if isinstance(v, Steps)}
+    views = {f"{k}.{n}": a for k, v in steps.items() for n, a in v._asdict().items()}
+    return views | {k: a for k, a in vars(thing).items() if isinstance(a, np.ndarray)}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("vocab", [ONE_HOT, 300])
 def test_everything_follows_the_parameters_dtype(dtype, vocab):
     work = Workspace(Config(vocab, 6, num_layers=2, dtype=dtype), 5, 3, keep_every=2)
-    owners = [*work.fused, *work.fused[0].layers, work.fused[0].readout, *work.weights]
+    owners = [
+        *work.parts.tapes,
+        *work.parts.tapes[0].layers,
+        work.parts.tapes[0].readout,
+        *work.parts.weights,
+    ]
     found = {
         f"{type(owner).__name__}.{name}": array.dtype
         for owner in owners
         for name, array in arrays_of(owner).items()
         if array.dtype.kind == "f"
     }
-    assert len(found) > 15
+    assert len(found) > 15 + len(Steps._fields)
     assert {name for name, kind in found.items() if kind != dtype} == set()
 
 
@@ -33,7 +42,7 @@ def test_everything_follows_the_parameters_dtype(dtype, vocab):
 def test_a_layers_memory(vocab):
     time, batch, hidden = 9, 3, 6
     work = Workspace(Config(vocab, hidden, num_layers=2), time, batch)
-    bottom, top = work.fused[0].layers
+    bottom, top = work.parts.tapes[0].layers
     assert bottom.looks_up == (vocab > ONE_HOT)
     assert not top.looks_up
     looked_up = (4 * bottom.block * batch * hidden, vocab) if bottom.looks_up else (0, 0)
@@ -46,7 +55,7 @@ def test_a_layers_memory(vocab):
         assert layer.h.shape == (time, hidden, batch)
 
 
-CACHE = fused_layer.CACHE
+CACHE = blocks.CACHE
 
 
 @pytest.mark.parametrize(
@@ -69,5 +78,5 @@ CACHE = fused_layer.CACHE
     ],
 )
 def test_lengths_of_blocks(monkeypatch, kernels, hidden, inner, time, batch, expected):
-    monkeypatch.setattr(fused_layer, "has_small_kernels", lambda: kernels)
+    monkeypatch.setattr(blocks, "has_small_kernels", lambda: kernels)
     assert block_lengths(Config(300, hidden, dtype="float32"), inner, time, batch) == expected

@@ -4,8 +4,6 @@ from typing import Any
 
 from lstm_spec import Batch, Cotangents, State
 
-EVERYTHING = slice(None)
-
 
 def columns(batch: Batch, part: slice) -> Batch:
     """Some sequences, with all that belongs to them."""

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 from lstm_spec import Batch, Config
-from manual.gemm import matmul
+from manual.fast.gemm import matmul
 
 LIES_BELOW = 48  # size of a vocabulary from which a row of logits is long enough
 
@@ -26,7 +26,7 @@ def targets_of(batch: Batch, start: int, end: int) -> Targets:
     return Targets(batch.targets[start:end].ravel(), mask)
 
 
-class FusedReadout:
+class Readout:
     """Scratch memory for a block, and the gradients as they add up.
 
     Arrays of a block have a row for each step and sequence, `rows` at most. In memory the logits of

@@ -9,7 +9,8 @@ from drawing import draw_batch, draw_params
 
 import manual
 from lstm_spec import Config, config_of
-from manual import fused, threads
+from manual.fast import threads
+from manual.fast.layer import Layer
 
 
 @pytest.fixture
@@ -73,19 +74,19 @@ def test_a_task_keeps_numpys_settings():
 def test_parts_run_in_threads_of_their_own(monkeypatch, function):
     import threading
 
-    seen, forward = set(), fused.forward
+    seen, forward = set(), Layer.forward
 
     def watched(*arguments):
         seen.add(threading.get_ident())
         return forward(*arguments)
 
-    monkeypatch.setattr(fused, "forward", watched)
+    monkeypatch.setattr(Layer, "forward", watched)
     monkeypatch.setattr(threads, "blas_threads", lambda: 2)
     monkeypatch.setattr(threads, "NARROWEST", 1)
     monkeypatch.setattr(threads, "ENOUGH", 1)
     params, batch = draw_params(hidden=5, vocab=7), draw_batch(hidden=5, vocab=7, batch=4, time=3)
     workspace = manual.Workspace(config_of(params), 3, 4)
-    assert len(workspace.fused) == 2
+    assert len(workspace.parts.tapes) == 2
     function(params, batch, workspace)
     assert len(seen) == 2
 

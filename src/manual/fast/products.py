@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from lstm_spec import Config
-from manual.gemm import SMALL, WIDEST, piece_height, piece_width
+from manual.fast.gemm import SMALL, WIDEST, piece_height, piece_width
 
 ONE_HOT = 16  # vocabularies up to this size are multiplied, larger ones looked up
 

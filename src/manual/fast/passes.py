@@ -1,4 +1,4 @@
-"""All layers and the readout over all steps, up and back down, by the arrangement of `fused.py`.
+"""All layers and the readout over all steps, up and back down, as `layer.py` arranges them.
 
 A tape with several segments keeps the states between them only, and runs each segment again
 before it goes back through it.
@@ -10,10 +10,11 @@ import numpy as np
 from jaxtyping import Float
 
 from lstm_spec import Batch, Cotangents, Params, State
-from manual import cut, fused
-from manual.fused import FusedWeights
-from manual.fused_readout import targets_of
-from manual.fused_tape import FusedTape
+from manual.fast import cut
+from manual.fast.blocks import blocks
+from manual.fast.readout import targets_of
+from manual.fast.tape import Tape
+from manual.fast.weights import Weights
 
 States = Float[np.ndarray, "2 layers hidden batch"]
 
@@ -32,7 +33,7 @@ class Passed(NamedTuple):
     dstate: Any = None
 
 
-def forward(weights: list[FusedWeights], params: Params, batch: Batch, tape: FusedTape) -> Passed:
+def forward(weights: list[Weights], params: Params, batch: Batch, tape: Tape) -> Passed:
     """Summed nats and the final state."""
     tape.begin(batch)
     tape.readout.begin(params.W_v)
@@ -40,7 +41,7 @@ def forward(weights: list[FusedWeights], params: Params, batch: Batch, tape: Fus
     for start, end in tape.segments:
         segment = _segment(batch, tape, start, end)
         _forward(weights, tape.kept[0], segment, tape)
-        for a, b in fused.blocks(0, end - start, top.wide):
+        for a, b in blocks(0, end - start, top.wide):
             targets = targets_of(segment, a, b)
             nats += tape.readout.block_loss(params.b_v, top.rows_of_h(a, b), targets)[0]
         _keep_state(tape, end - start, 0)
@@ -48,7 +49,7 @@ def forward(weights: list[FusedWeights], params: Params, batch: Batch, tape: Fus
 
 
 def forward_and_backward(
-    weights: list[FusedWeights], params: Params, batch: Batch, weight: np.floating, tape: FusedTape
+    weights: list[Weights], params: Params, batch: Batch, weight: np.floating, tape: Tape
 ) -> Passed:
     """Summed nats, the final state and the gradient by the initial one.
 
@@ -72,17 +73,17 @@ def forward_and_backward(
     return Passed(nats, final, State(dh, np.array([layer.turn(layer.dC) for layer in tape.layers])))
 
 
-def _segment(batch: Batch, tape: FusedTape, start: int, end: int) -> Batch:
+def _segment(batch: Batch, tape: Tape, start: int, end: int) -> Batch:
     return batch if len(tape.segments) == 1 else cut.steps(batch, start, end)
 
 
-def _keep_state(tape: FusedTape, steps: int, number: int) -> None:
+def _keep_state(tape: Tape, steps: int, number: int) -> None:
     """Keep h and C after so many steps as the state before segment `number`."""
     for k, layer in enumerate(tape.layers):
         tape.kept[number, 0, k], tape.kept[number, 1, k] = layer.h[steps - 1], layer.C[steps]
 
 
-def _forward(weights: list[FusedWeights], state: States, batch: Batch, tape: FusedTape) -> None:
+def _forward(weights: list[Weights], state: States, batch: Batch, tape: Tape) -> None:
     """Every layer over a segment's steps, from the bottom upwards."""
     steps = len(batch.tokens)
     for k, layer in enumerate(tape.layers):
@@ -92,12 +93,11 @@ def _forward(weights: list[FusedWeights], state: States, batch: Batch, tape: Fus
                 layer.x[:steps] *= batch.dropout[k - 1]
         elif not layer.looks_up:
             layer.x[:steps] = layer.one_hot.take(batch.tokens, 0).swapaxes(1, 2)
-        tokens = batch.tokens if layer.looks_up else None
         layer.h_before[...], layer.C[0] = state[0, k], state[1, k]
-        fused.forward(weights[k], steps, tokens, layer)
+        layer.forward(weights[k], batch.tokens)
 
 
-def _begin_backward(batch: Batch, tape: FusedTape) -> None:
+def _begin_backward(batch: Batch, tape: Tape) -> None:
     """What reaches each layer's final h and C; zero without cotangents."""
     given = batch.cotangents or Cotangents()
     for k, layer in enumerate(tape.layers):
@@ -106,11 +106,11 @@ def _begin_backward(batch: Batch, tape: FusedTape) -> None:
 
 
 def _backward(
-    weights: list[FusedWeights],
+    weights: list[Weights],
     params: Params,
     batch: Batch,
     weight: np.floating,
-    tape: FusedTape,
+    tape: Tape,
     *,
     first: bool,
 ) -> np.floating:
@@ -122,13 +122,12 @@ def _backward(
     for k in reversed(range(len(tape.layers))):
         layer = tape.layers[k]
         layer.C[steps] = layer.turn(layer.dC)
-        for start, end in fused.blocks(0, steps, layer.wide):
+        for start, end in blocks(0, steps, layer.wide):
             begins = first and end == steps
             if k == top:
                 nats += _through_readout(params, batch, (start, end), weight, tape, first=begins)
             _back_through(weights[k], batch, k, (start, end), tape)
-            tokens = batch.tokens if layer.looks_up else None
-            fused.accumulate_block((start, end), tokens, layer, first=begins)
+            layer.accumulate_block((start, end), batch.tokens, first=begins)
         layer.turn(layer.dC)[...] = layer.C[0]
     return nats
 
@@ -138,7 +137,7 @@ def _through_readout(
     batch: Batch,
     steps: tuple[int, int],
     weight: np.floating,
-    tape: FusedTape,
+    tape: Tape,
     *,
     first: bool,
 ) -> np.floating:
@@ -150,18 +149,16 @@ def _through_readout(
     return nats
 
 
-def _back_through(
-    p: FusedWeights, batch: Batch, k: int, steps: tuple[int, int], tape: FusedTape
-) -> None:
+def _back_through(p: Weights, batch: Batch, k: int, steps: tuple[int, int], tape: Tape) -> None:
     """One layer over some steps; in `tape.dh`, what reaches h makes way for what goes down."""
     (start, end), layer = steps, tape.layers[k]
     dh = tape.dh[start:end]
     if batch.cotangents is not None and batch.cotangents.h is not None:
         dh = dh + layer.turn(batch.cotangents.h[k, start:end])  # B3
     dx = tape.dh[start:end] if k > 0 else None
-    for a, b in fused.blocks(start, end, layer.block):
+    for a, b in blocks(start, end, layer.block):
         part = slice(a - start, b - start)
         to_x = None if dx is None else dx[part]
-        fused.backward_block(p, (a, b), dh[part], layer, to_x)
+        layer.backward_block(p, (a, b), dh[part], to_x)
     if dx is not None and batch.dropout is not None:
         dx *= layer.turn(batch.dropout[k - 1][start:end])  # B10

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from manual.by_token import add_by_token
+from manual.fast.by_token import add_by_token
 
 DRAWN = np.random.default_rng(0)
 

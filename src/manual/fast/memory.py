@@ -1,50 +1,56 @@
-"""The memory of one layer in the fast pass: what it keeps, scratch arrays, and views by step.
+"""The memory of one layer in the fast pass: what it keeps, and scratch arrays.
 
 Arrays are batch-major, `(…, batch, features)`: a looked-up token is a row to copy, and the products
 for gradients by weights need no transpose. Or, as the products of each step want it (`turned`),
 they lie the other way round, and these things are copied.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float
 
 from lstm_spec import Config
-from manual.gemm import SMALL, has_small_kernels
-from manual.products import Product, inner_size, looks_up, products
+from manual.fast.blocks import block_lengths
+from manual.fast.products import Product, inner_size, looks_up
 
-CACHE = 2**19  # bytes that the gates of a block of steps may take
-WIDE = 1024  # rows, about, that a product for gradients by weights sums over
-ENOUGH = 128  # rows that a small kernel must be able to sum over, to be worth it
+Matrices = Float[np.ndarray, "steps batch hidden"]
+Neighbours = Float[np.ndarray, "steps n batch hidden"]
 
 
-def block_lengths(config: Config, inner: int, time: int, batch: int) -> tuple[int, int]:
-    """How many steps' local derivatives are formed, and gradients by weights summed, at once.
+class Steps(NamedTuple):
+    """Six matrices of each step, and neighbours among them, which one operation can treat together.
 
-    The former are as many as the cache holds, divided evenly. The latter are some such blocks; or,
-    where that is ENOUGH rows, as many steps as a small kernel takes.
+    The backward pass leaves dC_next, da_g, da_f, da_i, da_o and scratch in the places of the six.
     """
-    step = 4 * config.hidden_size * batch * config.numpy_dtype.itemsize
-    block = evenly(time, CACHE // step)
-    fitting = SMALL // (config.hidden_size * inner)
-    if has_small_kernels() and fitting >= max(ENOUGH, batch):
-        wide = evenly(time, fitting // batch)
-        return min(block, wide), wide
-    return block, min(time, block * -(-WIDE // (block * batch)))
+
+    C_prev: Matrices
+    g: Matrices
+    f: Matrices
+    i: Matrices
+    o: Matrices
+    m: Matrices
+    gates: Neighbours  # g, f, i, o
+    sigmoids: Neighbours  # f, i, o
+    C_prev_g: Neighbours
+    f_i: Neighbours
+    of_dC: Neighbours  # C_prev, g, f, i: what is left there is a multiple of dC
+    of_dh: Neighbours  # o, m: likewise, of dh
+
+    @classmethod
+    def of(cls, six: Float[np.ndarray, "steps 6 batch hidden"]) -> "Steps":
+        """Views of the six in the order C_prev, g, f, i, o, m."""
+        C_prev, g, f, i, o, m = six.swapaxes(0, 1)
+        gates, sigmoids, C_prev_g, f_i = six[:, 1:5], six[:, 2:5], six[:, :2], six[:, 2:4]
+        of_dC, of_dh = six[:, :4], six[:, 4:]
+        return cls(C_prev, g, f, i, o, m, gates, sigmoids, C_prev_g, f_i, of_dC, of_dh)
 
 
-def evenly(time: int, most: int) -> int:
-    """The length of blocks no longer than `most` that divide `time` as evenly as can be."""
-    number = -(-time // max(1, most))
-    return -(-time // number)
-
-
-class FusedLayer:
+class LayerMemory:
     """What one layer keeps of a forward pass, and the scratch memory of its passes.
 
-    Shapes are given as if batch-major. `steps (time + 1, 6, batch, hidden)` has for each step
-    C_prev, g, f, i, o, m: neighbours are what one operation can treat together. The backward pass
-    leaves dC_next, da_g, da_f, da_i, da_o and scratch in their place; `local` has what they are
-    multiples of, in the same order.
+    Shapes are given as if batch-major. `steps` has what each of `time + 1` steps keeps; `local` has
+    what the adjoints that take their places are multiples of, for a block of steps.
 
     The columns of z are h, then x (dense inputs or one-hot tokens) and a 1 for the bias. Where
     tokens are looked up, z is h alone.
@@ -53,12 +59,12 @@ class FusedLayer:
     def __init__(
         self, config: Config, layer: int, time: int, batch: int, kind: type[Product]
     ) -> None:
-        hidden, self.inputs = config.hidden_size, config.input_size(layer)
+        hidden, inputs = config.hidden_size, config.input_size(layer)
         self.hidden, self.batch, self.turned = hidden, batch, kind.turned
         self.looks_up = looks_up(config, layer)
         self.inner = inner = inner_size(config, layer)
         self.block, self.wide = block, _ = block_lengths(config, inner, time, batch)
-        sent = hidden if layer == 0 else hidden + self.inputs
+        sent = hidden if layer == 0 else hidden + inputs
 
         def empty(*shape: int) -> np.ndarray:
             return np.empty(shape, config.numpy_dtype)
@@ -70,10 +76,11 @@ class FusedLayer:
 
         self.z = matrices(time + 1, inner)
         self._z[:, hidden:] = 1
-        multiplied = self.inputs if layer == 0 and not self.looks_up else 0
+        multiplied = inputs if layer == 0 and not self.looks_up else 0
         self.one_hot = np.eye(multiplied, dtype=config.numpy_dtype)
-        self.steps, self.local = matrices(time + 1, 6, hidden), matrices(block, 6, hidden)
-        self.products = matrices(block, 2, hidden)
+        self.steps = Steps.of(matrices(time + 1, 6, hidden))
+        self.local = Steps.of(matrices(block, 6, hidden))
+        self.products = matrices(block, 2, hidden)  # f ⊙ C_prev and i ⊙ g
         self.dh, self.dC, self.dz = matrices(hidden), matrices(hidden), matrices(sent)
         self.dz_h, self.dz_x = (self.turn(part) for part in np.split(self.turn(self.dz), [hidden]))
         self.dz_parts = self.dz if kind.adds_up else matrices(4, sent)
@@ -81,26 +88,7 @@ class FusedLayer:
         self._da = empty(4 * self.wide * batch * hidden)
         self._copied = empty(inner * self.wide * batch if kind.turned else 0)
         self.dW, self.dW_block = empty(4, hidden, inner), empty(4, hidden, inner)
-        self.by_token = empty(4, self.inputs if self.looks_up else 0, hidden)
-
-        self.forward_product, self.backward_product = products(config, layer, batch, kind)
-        self.dz_out = self.backward_product.of_out(self.dz_parts)
-        self.forward_steps = [self._forward_step(t) for t in range(time)]
-        self.backward_steps = [self._backward_step(t) for t in range(time)]
-        self.local_steps = [(local[:4], local[4:]) for local in self.local]
-
-    def _forward_step(self, t: int) -> tuple[np.ndarray, ...]:
-        """Views of step t: z and a for the product, a, σs, C_prev and g, f and i, o, m, C, h."""
-        step, a = self.steps[t], self.steps[t, 1:5]
-        z, out = self.forward_product.of_z(self.z[t]), self.forward_product.of_out(a)
-        C, h = self.steps[t + 1, 0], self.turn(self.h[t])
-        return z, out, a, step[2:5], step[:2], step[2:4], step[4], step[5], C, h
-
-    def _backward_step(self, t: int) -> tuple[np.ndarray, ...]:
-        """Views of step t: da for the product, m's place, dC_next, multiples of dC and of dh."""
-        step = self.steps[t]
-        da = self.backward_product.of_z(step[1:5])
-        return da, step[5], self.steps[t + 1, 0], step[:4], step[4:]
+        self.by_token = empty(4, inputs if self.looks_up else 0, hidden)
 
     def turn(self, array: np.ndarray) -> np.ndarray:
         """From the order of this layer's matrices to (features, batch), or back."""
@@ -113,7 +101,7 @@ class FusedLayer:
     @property
     def C(self) -> Float[np.ndarray, "time+1 hidden batch"]:
         """C before each step and after the last one; after a backward pass, dC_next."""
-        return self.turn(self.steps[:, 0])
+        return self.turn(self.steps.C_prev)
 
     @property
     def h_before(self) -> Float[np.ndarray, "hidden batch"]:
@@ -149,7 +137,7 @@ class FusedLayer:
 
     def columns_of_da(self, start: int, end: int) -> Float[np.ndarray, "4 hidden n"]:
         """What a backward pass left at the gates, a column for each step and sequence; a copy."""
-        da = self.steps[start:end, 1:5].transpose((1, 2, 0, 3) if self.turned else (1, 0, 2, 3))
+        da = self.steps.gates[start:end].transpose((1, 2, 0, 3) if self.turned else (1, 0, 2, 3))
         copied = self._da[: da.size].reshape(da.shape)
         if not self.turned:
             copied[...] = da

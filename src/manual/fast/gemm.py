@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from manual import threads
+from manual.fast import threads
 
 SMALL = 100**3  # multiplications up to which OpenBLAS packs nothing
 WITH_SMALL_KERNELS = ("SkylakeX", "Cooperlake", "SapphireRapids")

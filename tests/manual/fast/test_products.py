@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from lstm_spec import Config
-from manual import gemm, products
-from manual.gemm import piece_height
-from manual.products import ONE_HOT, Columns, Pieces, Single, kind, looks_up
+from manual.fast import gemm, products
+from manual.fast.gemm import piece_height
+from manual.fast.products import ONE_HOT, Columns, Pieces, Single, kind, looks_up
 
 
 @pytest.fixture(params=[True, False], ids=["small kernels", "none"])

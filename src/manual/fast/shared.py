@@ -3,51 +3,20 @@
 import mmap
 import os
 from itertools import accumulate
-from typing import Any, BinaryIO, NamedTuple, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
-from lstm_spec import Config, Params, State
-from lstm_spec.params import param_shapes, params_from_leaves
 from lstm_spec.tree import iter_leaves, tree_map
-from manual.fused_pass import Passed
 
 Tree = TypeVar("Tree", bound=tuple)
 
 LINE = 64  # bytes that processors fetch at once
 
 
-class Desk(NamedTuple):
-    """What one member of a team reads (its sequences) and writes (what it found)."""
-
-    tokens: np.ndarray
-    targets: np.ndarray
-    grads: Params
-    passed: Passed
-
-
 def available() -> bool:
     """Whether the system has memory behind a file that no folder lists (Linux)."""
     return hasattr(os, "memfd_create")
-
-
-def sketch(config: Config, time: int, parts: list[int]) -> tuple[Params, tuple[Desk, ...]]:
-    """The shapes of all that a team shares: parameters, and a desk for each part of a batch."""
-    dtype = config.numpy_dtype
-    shapes = param_shapes(config).items()
-    params = params_from_leaves({p: _shape(s, dtype) for p, s in shapes}, config.num_layers)
-
-    def desk(batch: int) -> Desk:
-        ids = _shape((time, batch), np.int64)
-        h = _shape((config.num_layers, config.hidden_size, batch), dtype)
-        return Desk(ids, ids, params, Passed(_shape((), dtype), State(h, h), State(h, h)))
-
-    return params, tuple(map(desk, parts))
-
-
-def _shape(shape: tuple[int, ...], dtype: np.typing.DTypeLike) -> np.ndarray:
-    """An array of this shape that takes no memory."""
-    return np.broadcast_to(np.zeros((), dtype), shape)
 
 
 def new_file(tree: tuple) -> BinaryIO:

@@ -3,12 +3,12 @@
 import numpy as np
 
 from lstm_spec import Batch, Config, State
-from manual.fused_layer import FusedLayer
-from manual.fused_readout import FusedReadout
-from manual.products import Product
+from manual.fast.layer import Layer
+from manual.fast.products import Product
+from manual.fast.readout import Readout
 
 
-class FusedTape:
+class Tape:
     """The layers' memory for a segment of steps, and the gradients that pass between them.
 
     Attributes:
@@ -30,11 +30,11 @@ class FusedTape:
         steps = min(keep_every or time, time)
         self.segments = [(start, min(start + steps, time)) for start in range(0, time, steps)]
         layers, hidden = range(config.num_layers), config.hidden_size
-        self.layers = [FusedLayer(config, k, steps, batch, kind) for k in layers]
+        self.layers = [Layer(config, k, steps, batch, kind) for k in layers]
         matrix = (hidden, batch) if kind.turned else (batch, hidden)
         self.dh = np.empty((steps, *matrix), config.numpy_dtype)
         self._dh_rows = np.empty((steps, batch, hidden), self.dh.dtype) if kind.turned else self.dh
-        self.readout = FusedReadout(config, self.layers[-1].wide * batch)
+        self.readout = Readout(config, self.layers[-1].wide * batch)
         self.kept = np.empty((len(self.segments), 2, len(layers), hidden, batch), self.dh.dtype)
 
     def begin(self, batch: Batch) -> None:

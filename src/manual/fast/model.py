@@ -1,4 +1,4 @@
-"""Loss and gradients of the whole model, by the arrangement of `fused.py`."""
+"""Loss and gradients of the whole model, as `layer.py` arranges it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,11 +7,12 @@ import numpy as np
 
 from lstm_spec import Batch, LossAndGrads, LossOnly, Params
 from lstm_spec.tree import tree_map
-from manual import cut, fused_batch
-from manual.fused_batch import Result
-from manual.fused_pass import Passed
-from manual.shared import arrays
-from manual.workspace import Workspace, prepare
+from manual.fast import cut, parts
+from manual.fast.parts import Result
+from manual.fast.passes import Passed
+from manual.fast.shared import arrays
+from manual.fast.workspace import Workspace
+from manual.workspace import prepare
 
 
 def loss(params: Params, batch: Batch, workspace: Workspace | None = None) -> LossOnly:
@@ -21,7 +22,7 @@ def loss(params: Params, batch: Batch, workspace: Workspace | None = None) -> Lo
         InputError: parameters or batch are malformed; the message names the leaf or field.
         ChildProcessError: a process of the workspace's ended; the next pass starts another.
     """
-    passed, _, mean = _everywhere(fused_batch.loss, params, batch, workspace)
+    passed, _, mean = _everywhere(parts.loss, params, batch, workspace)
     return LossOnly(mean, passed.final_state)
 
 
@@ -39,7 +40,7 @@ def loss_and_grads(
         InputError: parameters, batch or workspace are malformed or do not fit each other.
         ChildProcessError: a process of the workspace's ended; the next pass starts another.
     """
-    function = fused_batch.loss_and_grads
+    function = parts.loss_and_grads
     passed, grads, mean = _everywhere(function, params, batch, workspace, real=True)
     return LossAndGrads(mean, grads, passed.dstate, passed.final_state)
 
@@ -54,15 +55,15 @@ def _everywhere(
 ) -> tuple[Passed, Any, np.floating]:
     """A pass over the whole batch, in as many processes as the workspace has; the mean of nats."""
     team = None if workspace is None else workspace.team
-    work = prepare(params, batch, workspace, real=real, values=team is None)
+    work = prepare(Workspace, params, batch, workspace, real=real, values=team is None)
     batch = tree_map(np.asarray, batch)  # `a *= b` makes a new array if b is one of JAX
     counted = _counted(batch)
     if team is None:
-        result = function(params, batch, counted, work)
+        result = function(params, batch, counted, work.parts)
     else:
         with team.asked(function, params, batch, counted) as answers:
-            prepare(params, batch, work, real=real)  # values too, while others compute
-            mine = function(params, cut.columns(batch, team.columns[0]), counted, work.own)
+            prepare(Workspace, params, batch, work, real=real)  # values too, while others compute
+            mine = function(params, cut.columns(batch, team.columns[0]), counted, work.parts)
             result = _together([mine, *answers()])
     mean = work.config.numpy_dtype.type(result.passed.nats / counted)  # F9
     return *result, mean
@@ -70,7 +71,7 @@ def _everywhere(
 
 def _together(results: list[Result]) -> Result:
     """Nats and gradients added up, in order; the states of all sequences."""
-    passed = fused_batch.side_by_side([result.passed for result in results])
+    passed = parts.side_by_side([result.passed for result in results])
     (_, grads), *others = results
     for _, its in others:
         if grads is not None:

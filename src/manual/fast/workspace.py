@@ -1,0 +1,69 @@
+"""The memory of fast passes over one shape, owned by an explicit object."""
+
+from functools import cached_property
+
+from lstm_spec import Config, InputError
+from manual.fast import shared, threads
+from manual.fast.parts import Parts
+from manual.fast.team import Team
+from manual.workspace import LiteralWorkspace
+
+
+class Workspace(LiteralWorkspace):
+    """Every array that a pass over `(time, batch)` tokens needs; reuse it for the next pass.
+
+    The literal and the fast passes keep their own arrays, made when first needed. One pass at a
+    time: two threads need a workspace each.
+
+    Args:
+        config: the model's sizes.
+        time, batch: the tokens'.
+        keep_every: let the fast passes keep the states of every so many steps only and recompute
+            the others: less memory, a third more operations. None keeps everything.
+        processes: compute parts of a batch in processes of their own (`team.py`), where that is
+            quicker, from some five million multiplications a pass on, and where the system has
+            them to give (Linux). They start with the first pass, in a fifth of a second, and end
+            with this object, or with a pass that fails: the next one starts others. Sums are
+            formed in another order than without.
+
+    Attributes:
+        threads: of BLAS, among which passes divide their work.
+
+    Raises:
+        InputError: `keep_every` is no positive number.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        time: int,
+        batch: int,
+        keep_every: int | None = None,
+        *,
+        processes: bool = False,
+    ) -> None:
+        if keep_every is not None and keep_every < 1:
+            raise InputError(f"keep_every: got {keep_every}, expected 1 or more")
+        super().__init__(config, time, batch)
+        self.threads = threads.blas_threads()
+        self.keep_every, self._processes = keep_every, processes and shared.available()
+
+    @cached_property
+    def team(self) -> Team | None:
+        """Processes for the parts after the first, if wanted, where they pay and can be had."""
+        shape = self.config, self.time, self.batch
+        columns = threads.parts_of_processes(*shape, self.threads)
+        if not self._processes or len(columns) == 1:
+            return None
+        try:
+            return Team(self.config, self.time, columns, self.keep_every, self.threads)
+        except OSError:  # a limit on the size of files, on processes or on memory
+            return None
+
+    @cached_property
+    def parts(self) -> Parts:
+        """For the sequences that this process computes: all, or the first part of a team's."""
+        batch, blas_threads = self.batch, self.threads
+        if self.team is not None:
+            batch, blas_threads = self.team.columns[0].stop, self.team.threads
+        return Parts(self.config, self.time, batch, self.keep_every, blas_threads)
