@@ -21,8 +21,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from lstm_lm.options import Options
-from lstm_lm.tasks import Text
+from lstm_lm.config.options import Options
+from lstm_lm.tasks.table import Text
 from lstm_spec.exits import guarded
 
 

@@ -21,11 +21,11 @@ import tyro
 from rich.console import Console
 from rich.progress import track
 
+from lstm_lm.config.options import Options as Training
 from lstm_lm.keep import checkpoint
 from lstm_lm.keep.checkpoint import Checkpoint
 from lstm_lm.loop import beginning
-from lstm_lm.options import Options as Training
-from lstm_lm.tasks import make_task
+from lstm_lm.tasks.table import make_task
 from lstm_spec import InputError
 from lstm_spec.exits import guarded
 from lstm_spec.tree import leaves

@@ -5,7 +5,8 @@
 
 Prints for every depth of folders how many rooms and arrows there are, and each circle of rooms that
 import one another. A room stands above all that it imports, so that without a circle no arrow
-points upwards. Exit code 1: there is a circle.
+points upwards. A folder's own `__init__.py`, where it imports anything, is its door, and stands by
+itself. Exit code 1: there is a circle.
 """
 
 import sys
@@ -58,13 +59,14 @@ def main() -> None:
 def _between(graph: grimp.ImportGraph, depth: int) -> Imports:
     """What each room imports of others; a room is a folder, up to a depth, or a module in one."""
     folders = {module for module in graph.modules if graph.find_children(module)}
-    imports: Imports = {_room(module, folders, depth): set() for module in graph.modules}
+    imports: Imports = defaultdict(set)
     for module in graph.modules:
         for other in graph.find_modules_directly_imported_by(module):
             one, two = (_room(name, folders, depth) for name in (module, other))
             if one != two:
                 imports[one].add(two)
-    return imports
+                imports[two] |= set()
+    return dict(imports)
 
 
 def _room(module: str, folders: set[str], depth: int) -> str:
@@ -72,7 +74,7 @@ def _room(module: str, folders: set[str], depth: int) -> str:
     if depth == MODULES:
         return module
     parts = module.split(".")
-    folder = parts if module in folders else parts[:-1]
+    folder = [*parts, "door"] if module in folders else parts[:-1]
     return ".".join(folder[:depth])
 
 

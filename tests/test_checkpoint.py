@@ -10,13 +10,13 @@ import pytest
 import safetensors
 import safetensors.numpy
 
-from lstm_lm.engine import Training
+from lstm_lm.config.options import Options
+from lstm_lm.engines.engine import Training
+from lstm_lm.engines.schedule import Course
 from lstm_lm.keep import checkpoint
 from lstm_lm.keep.checkpoint import Checkpoint
 from lstm_lm.loop import beginning
-from lstm_lm.options import Options
-from lstm_lm.schedule import Course
-from lstm_lm.tasks import AnBn
+from lstm_lm.tasks.table import AnBn
 from lstm_spec import InputError
 from lstm_spec.tree import leaves, tree_map
 

@@ -12,13 +12,13 @@ import os
 import numpy as np
 import pytest
 
+from lstm_lm.config.options import Options
+from lstm_lm.engines.schedule import Course
 from lstm_lm.keep import disk
 from lstm_lm.keep.folder import RunFolder
 from lstm_lm.keep.taking_up import take_up
 from lstm_lm.loop import beginning
-from lstm_lm.options import Options
-from lstm_lm.schedule import Course
-from lstm_lm.tasks import AnBn
+from lstm_lm.tasks.table import AnBn
 from lstm_spec import InputError
 from lstm_spec.tree import leaves, tree_map
 

@@ -8,8 +8,8 @@ import pytest
 
 from gradparity.lstm.equations import EQUATIONS, NUMBERS
 from lstm_lm import sample_cli, train_cli
+from lstm_lm.config.options import DEFAULTS, Options
 from lstm_lm.keep.folder import RunFolder
-from lstm_lm.options import DEFAULTS, Options
 
 ROOT = Path(__file__).resolve().parent.parent
 DERIVATION = (ROOT / "docs" / "derivation.md").read_text(encoding="utf-8")

@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 from running import losses, sampled, train
 
-from lstm_lm import cells, engines, options, tasks
-from lstm_lm.cells import Cell
-from lstm_lm.notation import Notation
-from lstm_lm.numpy_engine import NumpyEngine
-from lstm_lm.options import Options
-from lstm_lm.tasks import Kind
+from lstm_lm.config import options
+from lstm_lm.config.options import Options
+from lstm_lm.engines import cells
+from lstm_lm.engines import table as engines
+from lstm_lm.engines.cells import Cell
+from lstm_lm.engines.numpy_engine import NumpyEngine
+from lstm_lm.tasks import table as tasks
+from lstm_lm.tasks.notation import Notation
+from lstm_lm.tasks.table import Kind
 from lstm_spec import Batch, LossAndGrads, LossOnly, backend
 from lstm_spec.corpus import Vocabulary
 

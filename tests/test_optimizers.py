@@ -8,10 +8,10 @@ import pytest
 from drawing import draw_params
 
 from gradparity import compare
-from lstm_lm.jax_engine import apply_rule, update_rule
-from lstm_lm.optimizers import Optimizer, clip, global_norm
-from lstm_lm.options import Options
-from lstm_lm.schedule import Course, learning_rate
+from lstm_lm.config.options import Options
+from lstm_lm.engines.jax_engine import apply_rule, update_rule
+from lstm_lm.engines.optimizers import Optimizer, clip, global_norm
+from lstm_lm.engines.schedule import Course, learning_rate
 from lstm_spec.tree import leaves, tree_map
 
 NAMES = ("sgd", "momentum", "adam", "adamw")

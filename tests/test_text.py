@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from lstm_lm.dropout import dropout_factors
-from lstm_lm.options import Options
-from lstm_lm.tasks import AnBn, Text, make_task, notation_of
+from lstm_lm.config.options import Options
+from lstm_lm.engines.dropout import dropout_factors
+from lstm_lm.tasks.table import AnBn, Text, make_task, notation_of
 from lstm_spec import InputError
 
 

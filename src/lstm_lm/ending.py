@@ -8,7 +8,7 @@ from lstm_lm.loop import Trainer
 from lstm_lm.plots import draw_loss
 from lstm_lm.progress import describe
 from lstm_lm.sampling import Choice, continuation
-from lstm_lm.tasks import notation_of
+from lstm_lm.tasks.table import notation_of
 from lstm_spec import load_backend
 from lstm_spec.files import write_whole
 

@@ -6,18 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from lstm_lm.cells import cell_of
-from lstm_lm.dropout import dropout_factors
-from lstm_lm.engine import Engine, Training
+from lstm_lm.config.options import Options
+from lstm_lm.engines.cells import cell_of
+from lstm_lm.engines.dropout import dropout_factors
+from lstm_lm.engines.engine import Engine, Training
+from lstm_lm.engines.optimizers import Moments, Optimizer
+from lstm_lm.engines.schedule import Course, learning_rate
 from lstm_lm.keep import signals
 from lstm_lm.keep.checkpoint import Checkpoint
 from lstm_lm.keep.folder import RunFolder
 from lstm_lm.keep.signals import StoppedError
-from lstm_lm.optimizers import Moments, Optimizer
-from lstm_lm.options import Options
 from lstm_lm.progress import Progress
-from lstm_lm.schedule import Course, learning_rate
-from lstm_lm.tasks import Task
+from lstm_lm.tasks.table import Task
 from lstm_spec import Batch, InputError, Params
 from lstm_spec.checks import all_finite
 from lstm_spec.tree import iter_leaves, tree_map

@@ -4,12 +4,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from lstm_lm.cells import cell_of
+from lstm_lm.config.options import Options
+from lstm_lm.config.rules import flag, require_effect
+from lstm_lm.engines.cells import cell_of
 from lstm_lm.keep.checkpoint import Checkpoint
 from lstm_lm.keep.folder import RunFolder
-from lstm_lm.option_rules import flag, require_effect
-from lstm_lm.options import Options
-from lstm_lm.tasks import Task
+from lstm_lm.tasks.table import Task
 from lstm_spec import InputError
 
 # What may change when a run goes on: these touch neither the model nor what it has seen.

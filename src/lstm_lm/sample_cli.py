@@ -7,13 +7,13 @@ from typing import Annotated
 
 import tyro
 
-from lstm_lm.cells import cell_of
-from lstm_lm.engines import prepare_jax
+from lstm_lm.config.options import instead_of_none
+from lstm_lm.engines.cells import cell_of
+from lstm_lm.engines.table import prepare_jax
 from lstm_lm.keep import checkpoint
 from lstm_lm.keep.folder import RunFolder
-from lstm_lm.options import instead_of_none
 from lstm_lm.sampling import Choice, continuation
-from lstm_lm.tasks import notation_of
+from lstm_lm.tasks.table import notation_of
 from lstm_spec import InputError, load_backend
 from lstm_spec.exits import OK, guarded
 

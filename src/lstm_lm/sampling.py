@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lstm_lm.keep.checkpoint import Checkpoint
-from lstm_lm.tasks import notation_of
+from lstm_lm.tasks.table import notation_of
 from lstm_spec import Backend, InputError, Params
 from lstm_spec.corpus import UNKNOWN
 

@@ -9,19 +9,19 @@ from typing import Annotated
 
 import tyro
 
+from lstm_lm.config.options import Options, instead_of_none
+from lstm_lm.config.rules import require_effect
 from lstm_lm.ending import finish
-from lstm_lm.engines import make_engine, prepare_jax
+from lstm_lm.engines.table import make_engine, prepare_jax
 from lstm_lm.keep import signals
 from lstm_lm.keep.folder import RunFolder, numbered
 from lstm_lm.keep.signals import StoppedError
 from lstm_lm.keep.taking_up import take_up, take_up_best
 from lstm_lm.loop import Trainer, beginning
-from lstm_lm.option_rules import require_effect
-from lstm_lm.options import Options, instead_of_none
 from lstm_lm.plots import draw_both, relative_difference
 from lstm_lm.progress import Progress
 from lstm_lm.resume import given, require_fit, resumed_options
-from lstm_lm.tasks import Task, make_task, notation_of
+from lstm_lm.tasks.table import Task, make_task, notation_of
 from lstm_spec import InputError
 from lstm_spec.exits import OK, guarded
 

@@ -16,13 +16,13 @@ import msgspec
 import numpy as np
 import safetensors.numpy
 
-from lstm_lm.cells import cell_of
-from lstm_lm.engine import Training
+from lstm_lm.config.options import Options
+from lstm_lm.engines.cells import cell_of
+from lstm_lm.engines.engine import Training
+from lstm_lm.engines.optimizers import Moments
+from lstm_lm.engines.schedule import Course
 from lstm_lm.keep import container, contents
 from lstm_lm.keep.contents import Commit, Kept
-from lstm_lm.optimizers import Moments
-from lstm_lm.options import Options
-from lstm_lm.schedule import Course
 from lstm_spec import InputError
 from lstm_spec.corpus import Vocabulary
 from lstm_spec.files import write_whole

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
-from lstm_lm.cells import cell_of
+from lstm_lm.config.options import Options
+from lstm_lm.engines.cells import cell_of
+from lstm_lm.engines.schedule import Course
 from lstm_lm.keep.container import Entry
-from lstm_lm.options import Options
-from lstm_lm.schedule import Course
 from lstm_spec import InputError
 
 Count = Annotated[int, msgspec.Meta(ge=0)]

@@ -10,13 +10,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lstm_lm.config.options import Options, run_path
 from lstm_lm.keep import metrics
 from lstm_lm.keep.checkpoint import Checkpoint, Encoding
 from lstm_lm.keep.contents import Best, Commit, Extent
 from lstm_lm.keep.disk import Disk, told
 from lstm_lm.keep.owner import Owner
 from lstm_lm.keep.reading import read
-from lstm_lm.options import Options, run_path
 from lstm_spec import InputError
 
 NEXT = ".next"

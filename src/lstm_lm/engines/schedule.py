@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from lstm_lm.options import Options
+from lstm_lm.config.options import Options
 
 
 class Course(NamedTuple):

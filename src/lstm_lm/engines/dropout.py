@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lstm_lm.options import Options
+from lstm_lm.config.options import Options
 
 
 def dropout_factors(options: Options, step: int, time: int) -> np.ndarray | None:

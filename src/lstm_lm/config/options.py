@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import tyro
 
-from lstm_lm.option_rules import require_ranges, require_types
+from lstm_lm.config.rules import require_ranges, require_types
 from lstm_spec import Config, InputError
 
 Schedule = Literal["constant", "cosine", "plateau"]

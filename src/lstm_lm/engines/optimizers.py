@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lstm_lm.options import Options
+from lstm_lm.config.options import Options
 from lstm_spec.tree import iter_leaves, tree_map
 
 

@@ -8,14 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from lstm_lm.engine import Training, Update
-from lstm_lm.optimizers import Moments
-from lstm_lm.options import Options
+from lstm_lm.config.options import Options
+from lstm_lm.engines.engine import Training, Update
+from lstm_lm.engines.optimizers import Moments
 from lstm_spec import Batch, Params, State, load_backend
 
 
 class JaxEngine:
-    """As `lstm_lm.engine.Engine`, with weights and moments kept as JAX arrays."""
+    """As `lstm_lm.engines.engine.Engine`, with weights and moments kept as JAX arrays."""
 
     def __init__(self, options: Options) -> None:
         self._backend = load_backend(options.backend)

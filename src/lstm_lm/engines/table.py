@@ -3,9 +3,9 @@
 import os
 from collections.abc import Callable
 
-from lstm_lm.engine import Engine
-from lstm_lm.numpy_engine import NumpyEngine
-from lstm_lm.options import Options
+from lstm_lm.config.options import Options
+from lstm_lm.engines.engine import Engine
+from lstm_lm.engines.numpy_engine import NumpyEngine
 from lstm_spec import InputError
 
 
@@ -16,7 +16,7 @@ def prepare_jax(options: Options) -> None:
 
 
 def _jax_engine(options: Options) -> Engine:
-    from lstm_lm.jax_engine import JaxEngine
+    from lstm_lm.engines.jax_engine import JaxEngine
 
     return JaxEngine(options)
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lstm_lm.notation import Notation
-from lstm_lm.options import Options
+from lstm_lm.config.options import Options
+from lstm_lm.tasks.notation import Notation
 from lstm_spec import Backend, Batch, InputError, Params
 from lstm_spec.corpus import Vocabulary, read_text
 
@@ -21,7 +21,7 @@ def notation(options: Options) -> Notation:
 
 @dataclass(frozen=True)
 class Text:
-    """As `lstm_lm.tasks.Task`: one stream of integers, cut into parallel streams and windows."""
+    """As `tasks.table.Task`: one stream of integers, cut into parallel streams and windows."""
 
     options: Options
     vocabulary: Vocabulary

@@ -7,11 +7,11 @@ is random in one depends on the seed and the step alone.
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from lstm_lm import anbn, text
-from lstm_lm.anbn import AnBn
-from lstm_lm.notation import Notation
-from lstm_lm.options import Options
-from lstm_lm.text import Text
+from lstm_lm.config.options import Options
+from lstm_lm.tasks import anbn, text
+from lstm_lm.tasks.anbn import AnBn
+from lstm_lm.tasks.notation import Notation
+from lstm_lm.tasks.text import Text
 from lstm_spec import Backend, Batch, Params
 from lstm_spec.corpus import Vocabulary
 

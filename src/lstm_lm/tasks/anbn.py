@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lstm_lm.anbn_report import FLOOR, all_anbn, report
-from lstm_lm.notation import Notation
-from lstm_lm.options import Options
+from lstm_lm.config.options import Options
+from lstm_lm.tasks.anbn_report import FLOOR, all_anbn, report
+from lstm_lm.tasks.notation import Notation
 from lstm_spec import Backend, Batch, Params
 from lstm_spec.corpus import ANBN_LONGEST, ANBN_TOKENS, Vocabulary, anbn, padded_batch
 
@@ -19,7 +19,7 @@ def notation(options: Options) -> Notation:
 
 @dataclass(frozen=True)
 class AnBn:
-    """As `lstm_lm.tasks.Task`."""
+    """As `lstm_lm.tasks.table.Task`."""
 
     options: Options
     vocabulary: Vocabulary = field(default_factory=lambda: Vocabulary(ANBN_TOKENS))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from lstm_lm.options import Options
+from lstm_lm.config.options import Options
 from lstm_spec import Config, Params, State, init_params, validate_params, zero_state
 from lstm_spec.params import param_shapes, params_from_leaves
 

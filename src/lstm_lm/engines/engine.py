@@ -2,7 +2,7 @@
 
 from typing import NamedTuple, Protocol
 
-from lstm_lm.optimizers import Moments
+from lstm_lm.engines.optimizers import Moments
 from lstm_spec import Batch, Params, State
 
 

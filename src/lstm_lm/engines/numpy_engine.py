@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from lstm_lm.engine import Training, Update
-from lstm_lm.optimizers import Optimizer, clip, global_norm
-from lstm_lm.options import Options
+from lstm_lm.config.options import Options
+from lstm_lm.engines.engine import Training, Update
+from lstm_lm.engines.optimizers import Optimizer, clip, global_norm
 from lstm_spec import Batch, LossAndGrads, Params, State, config_of, load_backend
 from lstm_spec.tree import tree_map
 

@@ -1,0 +1,1 @@
+"""One update: gradients by a backend, clipping, an optimiser, a learning rate."""

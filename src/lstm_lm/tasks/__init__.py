@@ -1,0 +1,1 @@
+"""What is learnt: aⁿbⁿ, text; how a text is split into symbols."""
