@@ -5,15 +5,15 @@ import sys
 from pathlib import Path
 
 os.environ["JAX_ENABLE_X64"] = "1"
-TESTS = Path(__file__).resolve().parent.parent / "tests"
-sys.path[:0] = [str(TESTS), str(TESTS / "manual")]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "manual"))
 
-import numpy as np  # noqa: E402
-from test_manual import REFERENCES, SIZES, drawn, drawn_vjp  # noqa: E402
+import numpy as np
+from test_manual import REFERENCES, SIZES, drawn, drawn_vjp
 
-from lstm_spec import load_backend  # noqa: E402
-from lstm_spec.exits import guarded  # noqa: E402
-from lstm_spec.tree import leaves  # noqa: E402
+from lstm_spec import load_backend
+from lstm_spec.exits import guarded
+from lstm_spec.tree import leaves
 
 
 def main() -> None:

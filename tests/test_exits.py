@@ -6,7 +6,6 @@ import io
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from running import SCRIPTS, SMALL, train
@@ -114,17 +113,17 @@ def test_nobody_reads_on(tmp_path):
         assert unread(train_py, *wrong, errors=None) == (CLOSED, None)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
-def test_a_full_disk_is_told_though_the_output_was_kept_back():
-    program = "from lstm_spec.exits import guarded; raise SystemExit(guarded('x', lambda: print()))"
-    with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE, text=True
-        )
-    assert (done.returncode, done.stderr) == (
-        BAD_USE,
-        "x: standard output: No space left on device\n",
+def test_a_full_disk_is_told_though_the_output_was_kept_back(tmp_path):
+    """A file that may not grow stands for the disk."""
+    program = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "from lstm_spec.exits import guarded; raise SystemExit(guarded('x', lambda: print()))"
     )
+    with (tmp_path / "full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-B", "-c", program], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert (done.returncode, done.stderr) == (BAD_USE, "x: standard output: File too large\n")
 
 
 def written(text, encoding, monkeypatch):

@@ -1,7 +1,6 @@
 """Files written whole or not at all, and output that can no longer be written."""
 
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import TextIO
@@ -74,10 +73,10 @@ def _umask() -> int:
 
 
 def silence_output(*streams: TextIO) -> None:
-    """Print no more on these, by default standard output: Python flushes it once more at the end.
+    """Print no more on these, which Python flushes once more at its end.
 
     Args:
         streams: standard output, standard error.
     """
-    for stream in streams or (sys.stdout,):
+    for stream in streams:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -193,8 +193,8 @@ def numbers() -> tuple[Form, ...]:
 def steps_of(what: str) -> Slot:
     """Which time steps enter a sum over time; the value is a weight."""
 
-    def form(code: str, enters: object, wrong: str) -> Form:
-        return Form(code, lambda c, t: np.asarray(float(enters(c, t))), wrong, 1)  # type: ignore[operator]
+    def form(code: str, enters: Callable[[Film, int], bool], wrong: str) -> Form:
+        return Form(code, lambda c, t: np.asarray(float(enters(c, t))), wrong, 1)
 
     return Slot(
         what,

@@ -15,7 +15,6 @@ from gradparity.lstm.film import Array, Film
 from gradparity.lstm.simulate import Plan
 from gradparity.returned.accumulation import Reading
 from gradparity.returned.bank import Field
-from gradparity.returned.before import logits, outside
 from gradparity.returned.chain import Bench, Chain
 from gradparity.returned.explanation import (
     B2,
@@ -27,6 +26,7 @@ from gradparity.returned.explanation import (
     Explanation,
 )
 from gradparity.returned.probes import synthesize
+from gradparity.returned.readout import logits, outside
 from gradparity.returned.repairs import Repairs
 from gradparity.returned.replay import Call, Replay
 from gradparity.returned.sums import Sums, alike_first, explained
