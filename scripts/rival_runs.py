@@ -68,9 +68,9 @@ def main() -> None:
         _prepare(folder, options)
         pairs = list(product(options.commands, repeat=2))
         meetings = list(product(range(options.times), pairs))
-        for time_, pair in track(meetings, "meeting", console=Console(stderr=True), transient=True):
-            wait = rng.uniform(0, options.apart) if time_ // 2 % 2 else 0.0
-            outcome, fault = _meet(folder, pair, options, wait, began=bool(time_ % 2))
+        for turn, pair in track(meetings, "meeting", console=Console(stderr=True), transient=True):
+            wait = rng.uniform(0, options.apart) if turn // 2 % 2 else 0.0
+            outcome, fault = _meet(folder, pair, options, wait, began=bool(turn % 2))
             counts[pair, outcome] += 1
             faults += [f"{' and '.join(pair)}, {wait:.2f} s apart: {fault}"] if fault else []
     _print(console, counts, pairs)

@@ -1,1 +1,1 @@
-"""What the rooms share: a subject in its process, verdicts, what is written and drawn of them."""
+"""What the rooms share: a subject's address and process, and what commands write and draw."""
