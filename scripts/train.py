@@ -14,4 +14,7 @@ if __name__ == "__main__":
 
     from lstm_lm.train_cli import main
 
-    main()
+    try:
+        main()
+    finally:
+        signals.ignore()

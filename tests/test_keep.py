@@ -461,6 +461,21 @@ def test_the_second_signal_ends_at_once(tmp_path):
     assert found.stdout.count(b"stopped") == 1
 
 
+def test_a_signal_after_the_end_changes_nothing(tmp_path):
+    """In the interpreter's last moments, when it has taken its handlers back."""
+    program = (
+        "import os, runpy, signal, sys\nclass Late:\n"
+        "    def __del__(self, kill=os.kill, me=os.getpid(), number=signal.SIGTERM):\n"
+        "        kill(me, number)\n"
+        "sys.late = Late()\ndel sys.argv[0]\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+    line = [sys.executable, "-c", program, SCRIPTS / "train.py", *SMALL, "--steps", 3, "--out", "r"]
+    found = subprocess.run([*map(str, line)], capture_output=True, cwd=tmp_path, timeout=60)
+    assert (found.returncode, found.stderr) == (0, b"")
+    assert found.stdout.endswith(b"saved in r\n")
+
+
 def test_what_nohup_ignores_stays_ignored():
     program = (
         "import os, signal\nfrom lstm_lm.keep import signals\n"

@@ -53,6 +53,15 @@ def install() -> None:
             signal.signal(number, _answer)
 
 
+def ignore() -> None:
+    """Let none end the process from here on: all is done, and it ends in the ordinary way.
+
+    The interpreter takes handlers back as it ends, and a signal then would cost the exit code.
+    """
+    for number in WATCHED:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def deferred() -> Iterator[Stop]:
     """Let the first signal wait; who is inside looks at `asked`."""
