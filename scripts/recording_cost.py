@@ -3,7 +3,7 @@
 
     scripts/recording_cost.py [--mistakes 1] [--out docs/images/recording_cost.png]
 
-Each verdict is given in a fresh process, on a subject of tests/record over longer and longer
+Each verdict is given in a fresh process, on a subject that the tests have, over longer and longer
 sequences: as it stands, and with a mistake that a machine made in it. Prints the table of
 docs/diagnose_how.md and draws the figure beside it.
 """
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "gradparity"))
 
 # How each subject says how long its sequences are.
 LENGTHS = {

@@ -16,10 +16,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small arrays; two processes share the cores
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "gradparity"))
 
 import tyro
-from planting.plant import TEMPLATES, function, outside, pairs, score, score_edit, write
+from returned.planting.plant import TEMPLATES, function, outside, pairs, score, score_edit, write
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table

@@ -18,14 +18,14 @@ from multiprocessing import get_context
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "gradparity"))
 
 import numpy as np
 import tyro
-from planting.plant import TEMPLATES, function, score, statement_of, write
-from planting.template import Template
 from record.scoring import RULES
 from record.subject_files import loaded
+from returned.planting.plant import TEMPLATES, function, score, statement_of, write
+from returned.planting.template import Template
 from rich.console import Console
 from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""Score `gradparity diagnose` on the subjects of tests/record, with mistakes made by machine.
+"""Score `gradparity diagnose` on the subjects of its tests, with mistakes made by machine.
 
     scripts/score_trace.py [--singles 2] [--pairs 1] [--fives 1] [--right 1]
 
@@ -17,7 +17,7 @@ from multiprocessing.pool import Pool
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small arrays; two processes share the cores
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "gradparity"))
 
 import numpy as np
 import tyro

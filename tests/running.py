@@ -11,7 +11,8 @@ import pytest
 
 from lstm_lm import sample_cli, train_cli
 
-SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = ROOT / "scripts"
 SMALL = ["--hidden", "8", "--batch", "4", "--evaluate-every", "10", "--dtype", "float64"]
 
 

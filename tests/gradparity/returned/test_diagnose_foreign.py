@@ -9,14 +9,15 @@ import time
 from pathlib import Path
 
 import pytest
-from planting.plant import TEMPLATES, function, write
+from running import ROOT
 
 from gradparity import InputError, diagnose
 from gradparity.cli import Version, main
 from gradparity.returned.layouts import layout_named
 from lstm_spec.exits import BROKEN
+from returned.planting.plant import TEMPLATES, function, write
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "pytorch_layer.py"
+EXAMPLE = ROOT / "examples" / "pytorch_layer.py"
 EMBEDDED = "weight_ih_l0=ifgo,x weight_hh_l0=ifgo,h b=ifgo emb=e,x weight=v,h bias=v"
 
 

@@ -16,8 +16,8 @@ from gradparity.lstm.equations import Mistake
 from gradparity.returned.layouts import layout_named
 from gradparity.returned.probes import probes_for
 from gradparity.returned.subject import Manner, Subject
-from planting import columns, cs231n, kerascell, notebook, torchlike
-from planting.template import Template, targeted
+from returned.planting import columns, cs231n, kerascell, notebook, torchlike
+from returned.planting.template import Template, targeted
 
 TEMPLATES: dict[str, Template] = {
     t.name: t

@@ -1,6 +1,6 @@
 """CS231n's style: a layer over (N, T, D), fused weights by rows, gates i f o g, a cache per step."""
 
-from planting.template import Template, shared_names
+from returned.planting.template import Template, shared_names
 
 SOURCE = """
 import numpy as np

@@ -1,6 +1,6 @@
 """A layer by columns with separate gates, deltas stacked over time, products after the loop."""
 
-from planting.template import Template, list_names
+from returned.planting.template import Template, list_names
 
 SOURCE = """
 import numpy as np

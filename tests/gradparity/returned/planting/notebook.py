@@ -1,6 +1,6 @@
 """A course notebook's style: a tuple of parameters, column vectors, one list a quantity."""
 
-from planting.template import Template, list_names
+from returned.planting.template import Template, list_names
 
 SOURCE = """
 import numpy as np

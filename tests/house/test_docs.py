@@ -5,13 +5,13 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from running import ROOT
 
 from gradparity.lstm.equations import EQUATIONS, NUMBERS
 from lstm_lm import sample_cli, train_cli
 from lstm_lm.config.options import DEFAULTS, Options
 from lstm_lm.keep.folder import RunFolder
 
-ROOT = Path(__file__).resolve().parent.parent
 DERIVATION = (ROOT / "docs" / "derivation.md").read_text(encoding="utf-8")
 # The derivation alone: what `fast/` arranges otherwise is not what the documentation derives.
 SOURCE = {p.name: p.read_text(encoding="utf-8") for p in (ROOT / "src" / "manual").glob("*.py")}

@@ -6,13 +6,12 @@ import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from running import ROOT
 
 from gradparity.cli import main
 
-ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 RIGHT = "pytorch_layer.py"
 # What is wrong in the others: equation, gate, and what the offending line says.

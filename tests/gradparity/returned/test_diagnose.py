@@ -5,7 +5,6 @@ import random
 
 import numpy as np
 import pytest
-from planting.plant import TEMPLATES, function, pairs, returned, run, score, score_edit, write
 
 from gradparity import InputError, Layout, diagnose
 from gradparity.cli import main
@@ -13,6 +12,16 @@ from gradparity.returned.layout_arrays import encode
 from gradparity.returned.layouts import LAYOUTS
 from gradparity.returned.returned import SubjectError
 from lstm_spec import LayerParams
+from returned.planting.plant import (
+    TEMPLATES,
+    function,
+    pairs,
+    returned,
+    run,
+    score,
+    score_edit,
+    write,
+)
 
 ALL = pytest.mark.parametrize("name", TEMPLATES)
 

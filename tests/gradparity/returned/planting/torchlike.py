@@ -1,6 +1,6 @@
 """A NumPy port of PyTorch's layout: a class, fused weights, two biases, batches of token ids."""
 
-from planting.template import Template, shared_names
+from returned.planting.template import Template, shared_names
 
 SOURCE = """
 import numpy as np

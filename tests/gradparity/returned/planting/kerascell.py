@@ -1,6 +1,6 @@
 """A Keras-like cell: one step, kernels by columns, closures for the backward pass."""
 
-from planting.template import Template, shared_names
+from returned.planting.template import Template, shared_names
 
 SOURCE = """
 import numpy as np

@@ -4,11 +4,11 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from running import SCRIPTS
 
-SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "benchmark.py"
+SCRIPT = SCRIPTS / "benchmark.py"
 QUICK = ["--rounds", "1", "--seconds", "0", "--gemm", "32", "--contenders", "numpy", "jax"]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).resolve().parent.parent
 LOADED = "import sys\nprint('\\n'.join(sys.modules))"
 
 
@@ -74,4 +74,4 @@ def test_the_tests_of_manual_need_numpy_alone():
 
 
 def test_a_test_that_loads_jax_is_found():
-    assert "jax" in loaded_by(imported([TESTS / "test_jax_manual.py"]))
+    assert "jax" in loaded_by(imported([TESTS / "jax_manual" / "test_jax_manual.py"]))
