@@ -6,6 +6,8 @@ equations are settled (B3, B4, B5–B8). The steps before then settle the carrie
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 
 from gradparity.lstm.equations import Mistake
 from gradparity.lstm.film import Array
@@ -26,58 +28,60 @@ class Bench:
         self.carry = Bank(B11, field, ("dC",))
 
 
+@dataclass(frozen=True)
 class Chain:
-    """The search for one explanation of a set of deltas.
+    """What one explanation of a set of deltas is sought in.
 
-    Args:
+    Attributes:
         bench: forms, and the probes' films.
         deltas: da by gate, flat, as read off; NaN where not known.
         sent: the same with a guess where not known: what B10 sends back.
-        outside: dh_out under each way of writing B3 outside the carry; the right one under None.
+        outside: dh_out under each way of writing B3 outside the carry; the right one under ().
         dC_last: upstream gradient of the last C, flat, zero elsewhere.
     """
 
-    def __init__(
-        self,
-        bench: Bench,
-        deltas: Mapping[str, Array],
-        sent: Mapping[str, Array],
-        outside: Mapping[tuple[Mistake, ...], Array],
-        dC_last: Array,
-    ) -> None:
-        self.field, self.local, self.outside, self.dC_last = (
-            bench.field, bench.local, outside, dC_last
-        )  # fmt: skip
-        self.gates = Gates(bench.field, bench.gates, deltas)
-        self.hidden = Hidden(self.gates, sent)
-        self.cells = Cells(self.gates, bench.local, bench.carry, dC_last)
+    bench: Bench
+    deltas: Mapping[str, Array]
+    sent: Mapping[str, Array]
+    outside: Mapping[tuple[Mistake, ...], Array]
+    dC_last: Array
 
-    def explanations(self, thorough: bool) -> list[Explanation]:
-        """The simplest explanations, the best first.
+    @cached_property
+    def gates(self) -> Gates:
+        """B4 and B6 to B8, held to the deltas."""
+        return Gates(self.bench.field, self.bench.gates, self.deltas)
 
-        Args:
-            thorough: also suppose that what enters B3 from outside is wrong.
-        """
-        best = self._with_outside(())
-        if thorough:
-            for outside in self.outside:
-                if outside and self._plausible(self.outside[outside]):
-                    best += self._with_outside(outside)
-        return sorted(best, key=lambda e: e.cost)[:4]
 
-    def _plausible(self, dh_out: Array) -> bool:
-        """Whether some equation is right at the last steps with this dh_out."""
-        dC = dh_out * self.local.right + self.dC_last
-        right_o = self.field.equal(
-            self.gates.deltas["o"], dh_out * self.gates.banks["o"].right, self.field.last
-        )
-        return right_o or any(self.gates.passes(gate, dC) for gate in "fig")
+def chained(chain: Chain, thorough: bool) -> list[Explanation]:
+    """The simplest explanations, the best first.
 
-    def _with_outside(self, outside: tuple[Mistake, ...]) -> list[Explanation]:
-        """Explanations with B3 written in one way."""
-        dh_out, found = self.outside[outside], []
-        start = Explanation({B3: (Written(outside),)} if outside else {})
-        for dh, carried in hidden_states(self.hidden, dh_out):
-            for explained in cell_states(self.cells, dh, dh_out):
-                found.append(start.joined(carried).joined(explained))
-        return sorted(found, key=lambda e: e.cost)[:2]
+    Args:
+        chain: what is to be explained.
+        thorough: also suppose that what enters B3 from outside is wrong.
+    """
+    best = _with_outside(chain, ())
+    if thorough:
+        for outside in chain.outside:
+            if outside and _plausible(chain, chain.outside[outside]):
+                best += _with_outside(chain, outside)
+    return sorted(best, key=lambda e: e.cost)[:4]
+
+
+def _plausible(chain: Chain, dh_out: Array) -> bool:
+    """Whether some equation is right at the last steps with this dh_out."""
+    gates, field = chain.gates, chain.bench.field
+    dC = dh_out * chain.bench.local.right + chain.dC_last
+    right_o = field.equal(gates.deltas["o"], dh_out * gates.banks["o"].right, field.last)
+    return right_o or any(gates.passes(gate, dC) for gate in "fig")
+
+
+def _with_outside(chain: Chain, outside: tuple[Mistake, ...]) -> list[Explanation]:
+    """Explanations with B3 written in one way."""
+    hidden = Hidden(chain.gates, chain.sent)
+    cells = Cells(chain.gates, chain.bench.local, chain.bench.carry, chain.dC_last)
+    dh_out, found = chain.outside[outside], []
+    start = Explanation({B3: (Written(outside),)} if outside else {})
+    for dh, carried in hidden_states(hidden, dh_out):
+        for explained in cell_states(cells, dh, dh_out):
+            found.append(start.joined(carried).joined(explained))
+    return sorted(found, key=lambda e: e.cost)[:2]

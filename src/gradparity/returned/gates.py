@@ -1,6 +1,7 @@
 """B4, B6, B7 and B8, one gate at a time: which ways of writing it yield the deltas read off."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,19 +13,19 @@ from gradparity.returned.bank import Bank, Field, Written
 from gradparity.returned.explanation import B10, B11, GATE_KEYS, RIGHT, Explanation
 
 
+@dataclass(frozen=True)
 class Gates:
     """The four gates' equations against the deltas that a subject's gradients contain.
 
-    Args:
+    Attributes:
         field: all probes' entries.
         banks: each gate's forms.
         deltas: da by gate, flat, as read off; NaN where not known.
     """
 
-    def __init__(
-        self, field: Field, banks: Mapping[str, Bank], deltas: Mapping[str, Array]
-    ) -> None:
-        self.field, self.banks, self.deltas = field, banks, deltas
+    field: Field
+    banks: Mapping[str, Bank]
+    deltas: Mapping[str, Array]
 
     def at_last(self, gate: str, upstream: Mapping[Mistake | None, Array]) -> list[Written]:
         """Ways of writing a gate's equation that fit the last steps, the simplest first."""

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gradparity.lstm.film import Array
 from gradparity.lstm.simulate import Plan
 from gradparity.returned.beside import EMBEDDING, SECOND, embedding, second_bias, without
+from gradparity.returned.case import Case
+from gradparity.returned.clock import Clock
 from gradparity.returned.differences import judge_by_differences
 from gradparity.returned.evidence import Evidence, eps_note, gather, wrong_forms
 from gradparity.returned.explanation import Explanation
@@ -17,15 +19,23 @@ from gradparity.returned.forward import name_factor
 from gradparity.returned.naming import finding_list
 from gradparity.returned.probes import Gradients, synthesize
 from gradparity.returned.replay import Call, apply
-from gradparity.returned.search import SECONDS, Search
+from gradparity.returned.search import explanations
 from gradparity.returned.subject import Subject
 from gradparity.returned.tolerated import tolerated
 
-Judged = tuple[Diagnosis, Search | None, Explanation | None]
+SECONDS = 3  # of computing that a search may take
+
+
+class Judged(NamedTuple):
+    """A diagnosis, and where a search was made, what it was made in and its best explanation."""
+
+    diagnosis: Diagnosis
+    case: Case | None = None
+    explanation: Explanation | None = None
 
 
 def judge(subject: Subject, name: str, seed: int = 0) -> Judged:
-    """Diagnose a subject; search and explanation come along for who wants to find source lines.
+    """Diagnose a subject; case and explanation come along for who wants to find source lines.
 
     Raises:
         SubjectError: it returned what cannot be judged.
@@ -33,9 +43,9 @@ def judge(subject: Subject, name: str, seed: int = 0) -> Judged:
     evidence = gather(subject, seed)
     wrong_form = wrong_forms(evidence)
     if not evidence.forward.standard:
-        return judge_by_differences(subject, name, evidence, wrong_form, seed), None, None
+        return Judged(judge_by_differences(subject, name, evidence, wrong_form, seed))
     if wrong_form:
-        return _diagnosed("wrong", name, evidence, findings=tuple(wrong_form)), None, None
+        return Judged(_diagnosed("wrong", name, evidence, findings=tuple(wrong_form)))
     calls, tolerance = evidence.calls(), evidence.tolerance
     if _whole(calls, tolerance):
         return _by_equations(name, evidence, calls)
@@ -46,9 +56,9 @@ def judge(subject: Subject, name: str, seed: int = 0) -> Judged:
         beside += embedding(calls, _embeddings(calls, found), tolerance, _embedding_name(subject))
     if not beside:
         return found
-    diagnosis, search, explanation = found
-    findings = (*diagnosis.findings, *beside)
-    return replace(diagnosis, verdict="wrong", findings=findings, compared=""), search, explanation
+    findings = (*found.diagnosis.findings, *beside)
+    wrong = replace(found.diagnosis, verdict="wrong", findings=findings, compared="")
+    return found._replace(diagnosis=wrong)
 
 
 def _whole(calls: Sequence[Call], tolerance: float) -> bool:
@@ -64,21 +74,21 @@ def _by_equations(name: str, evidence: Evidence, calls: Sequence[Call]) -> Judge
     scale = _scale(calls, true, tolerance)
     if scale == "":
         compared = _compared(calls, true)
-        return _diagnosed("right", name, evidence, compared=compared), None, None
+        return Judged(_diagnosed("right", name, evidence, compared=compared))
     if scale is not None:
-        return _diagnosed("scaled", name, evidence, scale=scale), None, None
+        return Judged(_diagnosed("scaled", name, evidence, scale=scale))
     excused = tolerated(calls, true, tolerance)
     if excused:
-        return _diagnosed("right", name, evidence, excused), None, None
-    search = Search(calls, tolerance)
-    explanations = search.explanations()
-    findings, more, errors = finding_list(search, explanations)
-    if search.stopped:
+        return Judged(_diagnosed("right", name, evidence, excused))
+    case, clock = Case(calls, tolerance), Clock(SECONDS)
+    found = explanations(case, clock)
+    findings, more, errors = finding_list(case, found)
+    if clock.stopped:
         more = [*more, f"the search was stopped after {SECONDS} s; there may be a simpler cause"]
     diagnosis = _diagnosed(
         "wrong", name, evidence, *more, findings=tuple(findings), errors=errors
     )  # fmt: skip
-    return diagnosis, search, explanations[0] if explanations else None
+    return Judged(diagnosis, case, found[0] if found else None)
 
 
 def _diagnosed(verdict: str, name: str, evidence: Evidence, *notes: str, **found: Any) -> Diagnosis:
@@ -91,8 +101,8 @@ def _diagnosed(verdict: str, name: str, evidence: Evidence, *notes: str, **found
 
 def _embeddings(calls: Sequence[Call], found: Judged) -> list[Array | None]:
     """The gradient of an embedding that follows from what was found of the equations."""
-    explanation = found[2] or Explanation()
-    if found[0].verdict == "wrong" and found[2] is None:
+    explanation = found.explanation or Explanation()
+    if found.diagnosis.verdict == "wrong" and found.explanation is None:
         return [None] * len(calls)
     close = [call for call in calls if call.probe.film]
     return [

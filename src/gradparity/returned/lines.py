@@ -16,11 +16,11 @@ from gradparity.lstm.equation import Key
 from gradparity.lstm.equations import EQUATIONS
 from gradparity.lstm.film import Array, Film
 from gradparity.lstm.simulate import Plan
+from gradparity.returned.case import Case
 from gradparity.returned.explanation import B5, B11, GATE_KEYS, Explanation
 from gradparity.returned.findings import Finding, Location
 from gradparity.returned.probes import Gradients
 from gradparity.returned.replay import apply
-from gradparity.returned.search import Search
 from gradparity.returned.targets import UPSTREAM, multiplied, subsets, targets
 from gradparity.returned.trace import Event
 from lstm_spec import GATES
@@ -39,7 +39,7 @@ Mark = tuple[int, float, float]  # entries, sum, sum of squares
 
 def locate(
     findings: Sequence[Finding],
-    search: Search,
+    case: Case,
     explanation: Explanation,
     number: int,
     events: Sequence[Event],
@@ -48,11 +48,11 @@ def locate(
 
     Args:
         findings: of the explanation.
-        search, explanation: what was found.
+        case, explanation: what was looked at, and what was found.
         number: which of the close probes was traced.
         events: what its lines did.
     """
-    locator = _Locator(*apply(explanation, search.close[number], number), explanation, events)
+    locator = _Locator(*apply(explanation, case.close[number], number), explanation, events)
     located = []
     for finding in findings:
         key = (finding.equation, "v" if finding.gate == "W_v" else finding.gate)

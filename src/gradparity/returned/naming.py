@@ -11,11 +11,11 @@ from gradparity.lstm.equations import NUMBERS, QUANTITIES, Mistake
 from gradparity.lstm.film import Film
 from gradparity.lstm.simulate import Plan
 from gradparity.returned.bank import Written
+from gradparity.returned.case import Case
 from gradparity.returned.explanation import Explanation
 from gradparity.returned.findings import Finding, gate_word
 from gradparity.returned.probes import synthesize
 from gradparity.returned.replay import apply, equal
-from gradparity.returned.search import Search
 from gradparity.returned.unknown import nothing_fits, unknown
 from lstm_spec import GATES
 
@@ -25,19 +25,19 @@ CARRIES = ("dh_next", "dC_next")  # slots of B3 and B5: what the sum reads of th
 
 
 def finding_list(
-    search: Search, explanations: Sequence[Explanation]
+    case: Case, explanations: Sequence[Explanation]
 ) -> tuple[list[Finding], list[str], Errors]:
     """Findings of the best explanation, notes, and the map of errors."""
     if not explanations:
-        return [nothing_fits(search)], [], {}
+        return [nothing_fits(case)], [], {}
     best, others = explanations[0], explanations[1:]
-    call = max(search.close, key=lambda c: c.probe.time)
-    film = apply(best, call, search.close.index(call))[1]
+    call = max(case.close, key=lambda c: c.probe.time)
+    film = apply(best, call, case.close.index(call))[1]
     notes, findings = [], []
     keys = sorted([*best.written, *best.unknown], key=_order)
     for key in dict.fromkeys(keys):
         if key in best.unknown:
-            findings.append(unknown(search, best, key))
+            findings.append(unknown(case, best, key))
             continue
         ways = best.written[key] if film.time > 1 else _of_one_step(best.written[key])
         scale = _positive_scale(key, ways[0])
@@ -46,7 +46,7 @@ def finding_list(
             continue
         for part in _apart(ways):
             findings.append(_known(key, part, film, others, best))
-    return findings, [*notes, *_exchanged(search, best)], error_map(search, best)
+    return findings, [*notes, *_exchanged(case, best)], error_map(case, best)
 
 
 def _of_one_step(ways: Sequence[Written]) -> tuple[Written, ...]:
@@ -122,10 +122,10 @@ def _positive_scale(key: Key, way: Written) -> str:
     return only.form.code
 
 
-def error_map(search: Search, best: Explanation) -> Errors:
+def error_map(case: Case, best: Explanation) -> Errors:
     """Relative error of each adjoint at each step of the longest probe."""
-    call = max(search.close, key=lambda c: c.probe.time)
-    theirs = apply(best, call, search.close.index(call))[1]
+    call = max(case.close, key=lambda c: c.probe.time)
+    theirs = apply(best, call, case.close.index(call))[1]
     true = synthesize(call.probe, Plan(), call.film)[1]
     found: Errors = {}
     for number, symbol in QUANTITIES.items():
@@ -139,13 +139,13 @@ def error_map(search: Search, best: Explanation) -> Errors:
     return found
 
 
-def _exchanged(search: Search, best: Explanation) -> list[str]:
+def _exchanged(case: Case, best: Explanation) -> list[str]:
     """A note where two gates have each other's deltas."""
-    number = min(range(len(search.close)), key=lambda n: search.close[n].probe.time)
-    theirs, true = apply(best, search.close[number], number)[1], search.true[number]
+    number = min(range(len(case.close)), key=lambda n: case.close[n].probe.time)
+    theirs, true = apply(best, case.close[number], number)[1], case.true[number]
 
     def has(gate: str, other: str) -> bool:
-        return equal(theirs[f"da_{gate}"], true[f"da_{other}"], search.tolerance)
+        return equal(theirs[f"da_{gate}"], true[f"da_{other}"], case.tolerance)
 
     return [
         f"gates {a} and {b} have each other's gradients: is their order the layout's?"

@@ -1,7 +1,7 @@
 """Explanations beyond those that the deltas suggest: one mistake of the table more, or alone."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from gradparity.lstm.equations import EQUATIONS, Mistake, known_mistakes
@@ -10,11 +10,11 @@ from gradparity.returned.explanation import B10, B11, Explanation
 from gradparity.returned.replay import Replay
 
 
+@dataclass(frozen=True)
 class Repairs:
     """Changes to explanations, tried against everything that a subject returned."""
 
-    def __init__(self, replay: Replay) -> None:
-        self.replay = replay
+    replay: Replay
 
     def singles(self) -> Iterator[Explanation]:
         """Each mistake of the table alone."""

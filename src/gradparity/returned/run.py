@@ -57,14 +57,14 @@ def diagnose_file(address: Address, *, seed: int = 0, timeout: float = 60.0) -> 
 
 
 def _with_lines(subject: Subject, name: str, seed: int) -> Diagnosis:
-    diagnosis, search, explanation = judge(subject, name, seed)
-    if search is None or explanation is None or not any(f.equation for f in diagnosis.findings):
+    diagnosis, case, explanation = judge(subject, name, seed)
+    if case is None or explanation is None or not any(f.equation for f in diagnosis.findings):
         return diagnosis
-    times = [call.probe.time for call in search.close]
+    times = [call.probe.time for call in case.close]
     number = times.index(TRACED) if TRACED in times else 0
     try:
-        events = Tracer(subject.function).run(lambda: subject.run(search.close[number].probe))
+        events = Tracer(subject.function).run(lambda: subject.run(case.close[number].probe))
     except (OSError, TypeError, SubjectError):  # no source, or it behaves otherwise under a tracer
         return diagnosis
-    located = locate(diagnosis.findings, search, explanation, number, events)
+    located = locate(diagnosis.findings, case, explanation, number, events)
     return replace(diagnosis, findings=tuple(located))

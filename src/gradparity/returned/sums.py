@@ -1,6 +1,7 @@
 """How a gate's or the readout's gradients can have been summed, and from which deltas."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -16,22 +17,19 @@ from gradparity.returned.replay import equal
 from lstm_spec import GATES
 
 
+@dataclass(frozen=True)
 class Sums:
     """Readings of what a subject returned for probes in which no token repeats.
 
-    Args:
+    Attributes:
         probes, films, grads: one of each for every call.
         tolerance: relative difference that is the subject's own noise.
     """
 
-    def __init__(
-        self,
-        probes: Sequence[Probe],
-        films: Sequence[Film],
-        grads: Sequence[Gradients],
-        tolerance: float,
-    ) -> None:
-        self.probes, self.films, self.grads, self.tolerance = probes, films, grads, tolerance
+    probes: Sequence[Probe]
+    films: Sequence[Film]
+    grads: Sequence[Gradients]
+    tolerance: float
 
     def readings(self, key: Key) -> list[Reading]:
         """How a gate's or the readout's gradients can have been summed."""

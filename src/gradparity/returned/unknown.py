@@ -8,28 +8,28 @@ from gradparity.lstm.equation import Key
 from gradparity.lstm.equations import EQUATIONS, QUANTITIES
 from gradparity.lstm.film import Array
 from gradparity.lstm.simulate import Plan
+from gradparity.returned.case import Case
 from gradparity.returned.explanation import Explanation
 from gradparity.returned.findings import Finding, gate_word, name_of
 from gradparity.returned.probes import synthesize
 from gradparity.returned.replay import apply
-from gradparity.returned.search import Search
 
 
-def unknown(search: Search, best: Explanation, key: Key) -> Finding:
+def unknown(case: Case, best: Explanation, key: Key) -> Finding:
     """What can be said of an equation that no form fits: where it fails, and by how much."""
     if key[0] in ("B2", "B9"):
-        return _unknown_sum(search, best, key)
+        return _unknown_sum(case, best, key)
     freed = [p for p in best.parts if p in ("dx", "dh0", "dC0")]
     if freed and not best.given:
-        return _unknown_input(search, best, key, freed)
+        return _unknown_input(case, best, key, freed)
     theirs, right = [], []
-    for n, call in enumerate(search.close):
+    for n, call in enumerate(case.close):
         made, own = apply(best, call, n, keep=True)[1], apply(best, call, n)[1]
         symbol = QUANTITIES.get(key[0], "dh" if key[0] == "B10" else "dC")
         symbol = {"B10": "dh", "B11": "dC"}.get(key[0], symbol)
         theirs.append(own[symbol])
         right.append(made[symbol])
-    times, ratio, gap = _compared(search, theirs, right)
+    times, ratio, gap = _compared(case, theirs, right)
     factor = _constant(ratio)
     name = f"{name_of(key)}: {EQUATIONS[key].formula.splitlines()[0]}"
     if factor is not None:
@@ -44,11 +44,11 @@ def unknown(search: Search, best: Explanation, key: Key) -> Finding:
     )  # fmt: skip
 
 
-def _unknown_input(search: Search, best: Explanation, key: Key, leaves: Sequence[str]) -> Finding:
+def _unknown_input(case: Case, best: Explanation, key: Key, leaves: Sequence[str]) -> Finding:
     """What can be said of a wrong gradient by an input."""
     pairs = [
         (call.grads[leaf], apply(best, call, n, keep=True)[0][leaf])
-        for n, call in enumerate(search.close)
+        for n, call in enumerate(case.close)
         for leaf in leaves
     ]
     with np.errstate(all="ignore"):
@@ -64,7 +64,7 @@ def _unknown_input(search: Search, best: Explanation, key: Key, leaves: Sequence
     )  # fmt: skip
 
 
-def _unknown_sum(search: Search, best: Explanation, key: Key) -> Finding:
+def _unknown_sum(case: Case, best: Explanation, key: Key) -> Finding:
     parts = [p.partition(":")[2] for p in best.parts if p.startswith(f"{key[1]}:")]
     names = {"h": "what multiplies h", "x": "what multiplies x", "b": "the bias's"}
     which = ", ".join(names.get(p, p) for p in parts)
@@ -86,7 +86,7 @@ def _distance(middle: float, gap: float) -> str:
 
 
 def _compared(
-    search: Search, theirs: list[Array], right: list[Array]
+    case: Case, theirs: list[Array], right: list[Array]
 ) -> tuple[tuple[int, ...], Array, float]:
     """Steps of the longest probe that differ, ratios where they do, the largest difference."""
     with np.errstate(all="ignore"):
@@ -95,7 +95,7 @@ def _compared(
     for a, b in zip(theirs, right, strict=True):
         gap, scale = max(gap, float(np.abs(a - b).max())), max(scale, float(np.abs(b).max()))
     n = max(range(len(theirs)), key=lambda n: len(theirs[n]))
-    allowed = 10 * search.tolerance * max(np.abs(right[n]).max(), np.abs(theirs[n]).max())
+    allowed = 10 * case.tolerance * max(np.abs(right[n]).max(), np.abs(theirs[n]).max())
     apart = np.abs(theirs[n] - right[n]).reshape(len(theirs[n]), -1).max(axis=1) > allowed
     return tuple(int(t) for t in np.flatnonzero(apart)), ratios, gap / scale
 
@@ -107,14 +107,14 @@ def _constant(ratios: Array) -> float | None:
     return None
 
 
-def nothing_fits(search: Search) -> Finding:
+def nothing_fits(case: Case) -> Finding:
     """The leaves that are wrong, when no explanation reproduces them."""
     wrong: list[str] = []
-    for call in search.calls:
+    for call in case.calls:
         true = synthesize(call.probe, Plan(), call.film)[0]
         for path, grad in call.grads.items():
             expected = true[path.rstrip("'")]
-            if np.abs(grad - expected).max() > search.tolerance * np.abs(expected).max():
+            if np.abs(grad - expected).max() > case.tolerance * np.abs(expected).max():
                 wrong.append(path)
     leaves = ", ".join(dict.fromkeys(wrong))
     return Finding(
