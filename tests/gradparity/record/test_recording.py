@@ -580,6 +580,17 @@ def case():
     ("return dz * w, dz * x", "return dz * w, dz * z"),
     ("(2 * v if v > 0", "(v if v > 0"),
 )
+THROUGH = """
+def through(h):
+    return EXPRESSION
+
+def weighted(w, x):
+    total = np.sum(through(x) ** 2)
+    return w[0] * total, np.array([total])
+
+def case():
+    return weighted, numbers(1), numbers(4, 2)
+"""
 for method, expression in {
     "swapaxes": "h.swapaxes(0, 1).swapaxes(1, 0)",
     "squeeze": "h[None].squeeze(0)",
@@ -614,20 +625,19 @@ for method, expression in {
     "view": "h.view() * h",
     "tobytes": "h * (len(h.tobytes()) > 3)",
 }.items():
-    subject(
-        f"method_{method}",
-        f"""
-def through(h):
-    return {expression}
-
-def weighted(w, x):
-    total = np.sum(through(x) ** 2)
-    return w[0] * total, np.array([total])
-
-def case():
-    return weighted, numbers(1), numbers(4, 2)
-""",
-    )
+    subject(f"method_{method}", THROUGH.replace("EXPRESSION", expression))
+for function, expression in {
+    "extract": "h + np.extract(h > 0, h).sum()",
+    "gradient of both axes": "h + sum(np.gradient(h))",
+    "diff of a list": "h + np.diff([h[0], h[1]], axis=0)",
+    "median of a list": "h * np.median([h[0], h[2], 2 * h[1]])",
+    "exp of a list": "h + np.exp([h[0], h[1]]).sum(0)",
+    "copy of a list": "h * np.copy([h[0], h[1]]).sum()",
+    "clip of a list": "h - np.clip([h[0], h[1]], -0.5, 0.5).sum(0)",
+    "add to a list": "h + np.add([h[0], h[1]], h[:2]).sum(0)",
+    "norm of a list by a tuple": "h * np.linalg.norm((h[0], h[1]))",
+}.items():
+    subject(f"function_{function}", THROUGH.replace("EXPRESSION", expression))
 
 # --- Keywords, and many arguments.
 

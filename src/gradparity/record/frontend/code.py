@@ -9,7 +9,7 @@ import builtins
 import gc
 import linecache
 import sysconfig
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -190,6 +190,3 @@ def is_users_object(value: Any) -> bool:
         if function is not None:
             return is_users(function.__code__.co_filename)
     return False
-
-
-Callables = Callable[..., Any]

@@ -65,7 +65,7 @@ PRODUCTS = ("dot", "vdot", "inner", "outer", "tensordot", "kron", "cross", "matm
 
 def _recorded_call(
     function: Callable, arguments: Sequence, options: dict, module: str, part: int | None
-) -> Recorded:
+) -> Any:
     arrays: list = []
     if function.__name__ in PRODUCTS:  # JAX takes no plain sequences
         two = [
@@ -80,6 +80,9 @@ def _recorded_call(
     if "where" in options:
         named["where"] = plain(options["where"])
     values = function(*_put(layout, map(plain, arrays)), **_named(named, arrays, len(arrays)))
+    if part is None and isinstance(values, list | tuple):  # as np.gradient's along several axes
+        parts = range(len(values))
+        return tuple(_recorded_call(function, arguments, options, module, n) for n in parts)
     made = _operation(function, layout, named, module, part)
     return node(made, arrays, values if part is None else values[part])
 

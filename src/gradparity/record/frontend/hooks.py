@@ -12,7 +12,7 @@ from gradparity.record.frontend import session
 from gradparity.record.frontend.array import Recorded, holds_recorded, plain, recorded, wrap
 from gradparity.record.frontend.creates import REPLACED, vectorized
 from gradparity.record.frontend.libraries import handler_of
-from gradparity.record.frontend.moves import array
+from gradparity.record.frontend.moves import OF_MANY, array
 from gradparity.record.frontend.source import Program
 from gradparity.record.graph.nodes import Operation, Place, Provenance
 
@@ -36,10 +36,8 @@ def leaves_nothing(bounds: tuple, options: Mapping[str, Any]) -> bool:
 
 
 IDENTITY = Operation("=", lambda: lambda x: x, "identity", True, lambda x: x)
-OF_LISTS = frozenset(
-    "sum mean max min amax amin prod var std cumsum dot matmul inner outer average norm "
-    "transpose squeeze ravel reshape flip argmax argmin any all".split()
-)
+# Functions that read a list as several arrays; every other one reads it as one.
+OF_SEVERAL = frozenset({*OF_MANY, np.choose, np.select, np.linalg.multi_dot, np.lexsort})
 TAKES_FUNCTIONS = frozenset({"map", "filter", "partial", "reduce"})
 
 
@@ -280,7 +278,7 @@ def _asked(function: Callable, arguments: tuple) -> tuple[Callable, tuple]:
     owner = getattr(function, "__self__", None)
     if type(owner) is np.ndarray and any(isinstance(a, Recorded) for a in arguments):
         return getattr(recorded(owner), function.__name__), arguments
-    if getattr(function, "__name__", "") in OF_LISTS and _is_numpys(function):
+    if _is_numpys(function) and function not in OF_SEVERAL:
         lists = [isinstance(a, list | tuple) and holds_recorded(a) for a in arguments]
         if any(lists):
             made = (array(a) if there else a for a, there in zip(arguments, lists, strict=True))

@@ -25,13 +25,12 @@ OF_ONE: tuple[Any, ...] = (
     np.reshape, np.ravel, np.transpose, np.matrix_transpose, np.swapaxes, np.moveaxis, np.rollaxis,
     np.expand_dims, np.squeeze, np.flip, np.fliplr, np.flipud, np.roll, np.rot90, np.repeat,
     np.tile, np.take, np.take_along_axis, np.diagonal, np.broadcast_to, np.split, np.array_split,
-    np.hsplit, np.vsplit, np.dsplit, np.delete, np.extract, np.copy, np.resize, np.permute_dims,
+    np.hsplit, np.vsplit, np.dsplit, np.delete, np.copy, np.resize, np.permute_dims,
     np.unstack, np.real, np.trim_zeros, stride_tricks.sliding_window_view, np.atleast_1d,
 )  # fmt: skip
 OF_MANY: tuple[Any, ...] = (
     np.concatenate, np.stack, np.vstack, np.hstack, np.dstack, np.column_stack, np.block, np.concat,
 )  # fmt: skip
-DATA_SECOND = (np.extract, np.compress)
 
 
 def _moved(function: Callable) -> Callable:
@@ -155,6 +154,12 @@ def compress(condition: Any, a: Any, axis: int | None = None, out: Any = None) -
         np.compress(condition, provenance_of(array), axis),
     )
     return found if out is None else stored(found, out)
+
+
+@handles(np.extract)
+def extract(condition: Any, arr: Any) -> Recorded:
+    """Entries where a condition holds."""
+    return compress(np.ravel(plain(condition)), recorded(arr).ravel())
 
 
 @handles(np.insert, np.append)

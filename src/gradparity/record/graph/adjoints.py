@@ -1,6 +1,5 @@
 """Reverse mode through a recorded graph, with JAX's rule for every operation."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,8 +68,3 @@ def _add(total: Array, places: Provenance, gradient: Array) -> None:
         total[:, flat] += rows
     else:
         np.add.at(total.T, flat, rows.T)
-
-
-def sum_over(uses: Sequence[Use]) -> Array:
-    """The sum of contributions of one shape."""
-    return np.sum([use.contribution for use in uses], axis=0)

@@ -5,14 +5,12 @@ no rule of differentiation is written here. What it answers is a program of prim
 (a jaxpr), and `interpreter.py` runs that on NumPy's arrays, which saves compiling every shape.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
 from gradparity.record.graph.interpreter import Program
 from gradparity.record.graph.nodes import Array, Operation
-
-Pullback = Callable[[Sequence[Array], Array], list[Array | None]]
 
 
 class Rules:

@@ -10,7 +10,6 @@ from gradparity.record.locate.repairs import Repair
 from gradparity.record.locate.statements import StatementEdit
 
 LONGEST = 60
-OPERATORS = {"Add": "+", "Sub": "−", "Mult": "*", "Div": "/", "MatMult": "@"}
 
 
 def cause_of(repair: Repair) -> str:

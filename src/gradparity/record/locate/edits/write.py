@@ -118,11 +118,6 @@ def with_argument(place: int, new: ast.expr) -> Build:
     return build
 
 
-def with_numbers(numbers: Sequence[int]) -> Build:
-    """Other numbers for arguments."""
-    return lambda node: ast.Call(node.func, [number(k) for k in numbers], node.keywords)
-
-
 def with_option(name: str, value: Any) -> Build:
     """Another value of a named argument; None: without it."""
 
