@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from gradparity.record.frontend import session
-from gradparity.record.frontend.array import Recorded, holds_recorded, plain, recorded, wrap
+from gradparity.record.frontend.array import (
+    FUNCTIONS,
+    Recorded,
+    holds_recorded,
+    plain,
+    recorded,
+    wrap,
+)
 from gradparity.record.frontend.creates import REPLACED, vectorized
 from gradparity.record.frontend.libraries import handler_of
 from gradparity.record.frontend.moves import OF_MANY, array
@@ -278,7 +285,7 @@ def _asked(function: Callable, arguments: tuple) -> tuple[Callable, tuple]:
     owner = getattr(function, "__self__", None)
     if type(owner) is np.ndarray and any(isinstance(a, Recorded) for a in arguments):
         return getattr(recorded(owner), function.__name__), arguments
-    if _is_numpys(function) and function not in OF_SEVERAL:
+    if _reads_one_array(function):
         lists = [isinstance(a, list | tuple) and holds_recorded(a) for a in arguments]
         if any(lists):
             made = (array(a) if there else a for a, there in zip(arguments, lists, strict=True))
@@ -286,8 +293,12 @@ def _asked(function: Callable, arguments: tuple) -> tuple[Callable, tuple]:
     return function, arguments
 
 
-def _is_numpys(function: Callable) -> bool:
-    return (getattr(function, "__module__", None) or "").startswith("numpy")
+def _reads_one_array(function: Callable) -> bool:
+    """Whether a list among its arguments is one array to a function."""
+    if isinstance(function, np.ufunc):
+        return True
+    module = getattr(function, "__module__", None) or ""
+    return module.startswith("numpy") and function in FUNCTIONS and function not in OF_SEVERAL
 
 
 def _replaced(value: Any) -> Any:
