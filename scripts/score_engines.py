@@ -33,9 +33,9 @@ from gradparity.record.examine.engine import examine
 from gradparity.record.report.explain import recording_of
 from gradparity.record.run.runs import Runner
 from gradparity.record.subject.forms import form_of
-from gradparity.returned.layouts import layout_named
-from gradparity.returned.probes import probes_for
-from gradparity.returned.subject import Manner, Subject
+from gradparity.returned.call.layouts import layout_named
+from gradparity.returned.call.probes import probes_for
+from gradparity.returned.call.subject import Manner, Subject
 from lstm_spec.exits import guarded
 
 GLUE = {

@@ -84,9 +84,9 @@ class Diagnose:
 
     def _returned(self) -> int:
         """Judge from the returned gradients alone."""
-        from gradparity.returned.address import Address
-        from gradparity.returned.figure import draw_map
-        from gradparity.returned.report import github_annotations, print_diagnosis
+        from gradparity.returned.call.address import Address
+        from gradparity.returned.report.figure import draw_map
+        from gradparity.returned.report.report import github_annotations, print_diagnosis
         from gradparity.returned.run import diagnose_file
 
         address = Address(

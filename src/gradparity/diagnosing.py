@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from gradparity.record.report.recording import Recording
-from gradparity.returned.findings import Diagnosis
-from gradparity.returned.layouts import Layout
-from gradparity.returned.probes import KINDS
+from gradparity.returned.call.layouts import Layout
+from gradparity.returned.call.probes import KINDS
+from gradparity.returned.report.findings import Diagnosis
 from gradparity.returned.run import diagnose as diagnose_returned
 
 TIMEOUT = 60.0  # seconds

@@ -1,6 +1,6 @@
-"""Name the wrong equation in somebody's hand-written backward pass.
+"""Name the wrong equation in somebody's hand-written LSTM, from its returned gradients alone.
 
-`probes.py` what a subject is run on, `subject.py` how it is called, `forward.py` is its
-forward pass the standard one, `accumulation.py`, `chain.py`, `search.py` from gradients to
-wrong equations, `naming.py` in words, `judge.py` the order of it all.
+From below: `report` what is found, in words and figures; `call` a function in its own layout;
+`search` from gradients to the fewest wrong equations; `words` and `lines` for what the search
+found; `judge` the order of it all. `run.py` is the door.
 """

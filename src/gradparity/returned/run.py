@@ -5,14 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 from gradparity.common.process import files_beside, isolated
-from gradparity.returned.address import Address
-from gradparity.returned.findings import Diagnosis
-from gradparity.returned.judge import judge
-from gradparity.returned.layouts import Layout, layout_named
-from gradparity.returned.lines import locate
-from gradparity.returned.returned import SubjectError
-from gradparity.returned.subject import Manner, Subject
-from gradparity.returned.trace import Tracer
+from gradparity.returned.call.address import Address
+from gradparity.returned.call.layouts import Layout, layout_named
+from gradparity.returned.call.returned import SubjectError
+from gradparity.returned.call.subject import Manner, Subject
+from gradparity.returned.judge.judge import judge
+from gradparity.returned.lines.lines import locate
+from gradparity.returned.lines.trace import Tracer
+from gradparity.returned.report.findings import Diagnosis
 
 TRACED = 3  # steps of the probe that is run under the tracer
 

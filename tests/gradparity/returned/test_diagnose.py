@@ -8,9 +8,9 @@ import pytest
 
 from gradparity import InputError, Layout, diagnose
 from gradparity.cli import main
-from gradparity.returned.layout_arrays import encode
-from gradparity.returned.layouts import LAYOUTS
-from gradparity.returned.returned import SubjectError
+from gradparity.returned.call.layout_arrays import encode
+from gradparity.returned.call.layouts import LAYOUTS
+from gradparity.returned.call.returned import SubjectError
 from lstm_spec import LayerParams
 from returned.planting.plant import (
     TEMPLATES,
@@ -236,7 +236,7 @@ def test_what_cannot_be_judged(answer, message):
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_layouts_and_back(name):
-    from gradparity.returned.layout_arrays import decode, shapes
+    from gradparity.returned.call.layout_arrays import decode, shapes
 
     rng, layout = np.random.default_rng(0), LAYOUTS[name]
     leaf = [rng.standard_normal((4, 9)) for _ in "figo"] + [rng.standard_normal(4) for _ in "figo"]

@@ -13,7 +13,7 @@ from running import ROOT
 
 from gradparity import InputError, diagnose
 from gradparity.cli import Version, main
-from gradparity.returned.layouts import layout_named
+from gradparity.returned.call.layouts import layout_named
 from lstm_spec.exits import BROKEN
 from returned.planting.plant import TEMPLATES, function, write
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from gradparity import Diagnosis, diagnose
 from gradparity.lstm.equations import Mistake
-from gradparity.returned.layouts import layout_named
-from gradparity.returned.probes import probes_for
-from gradparity.returned.subject import Manner, Subject
+from gradparity.returned.call.layouts import layout_named
+from gradparity.returned.call.probes import probes_for
+from gradparity.returned.call.subject import Manner, Subject
 from returned.planting import columns, cs231n, kerascell, notebook, torchlike
 from returned.planting.template import Template, targeted
 

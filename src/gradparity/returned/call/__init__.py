@@ -1,0 +1,1 @@
+"""A subject's function called on probes, in the layout in which it keeps its parameters."""

@@ -1,0 +1,1 @@
+"""Which line computed a wrong quantity, recognised by the values that it made."""

@@ -1,0 +1,1 @@
+"""What was found, as data, on a terminal and in a figure."""
