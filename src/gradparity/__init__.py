@@ -9,8 +9,8 @@ from gradparity.diagnosing import diagnose
 from gradparity.record.report.recording import Recording
 from gradparity.returned.call.layouts import Layout
 from gradparity.returned.report.findings import Diagnosis, Finding
-from gradparity.trees.blocks import Judgement
 from gradparity.trees.compare import compare
+from gradparity.trees.equal import Judgement
 from gradparity.trees.errors import GradientError, ParityError
 from lstm_spec import InputError
 

@@ -9,7 +9,7 @@ import numpy as np
 from gradparity.check.run import Block
 from gradparity.common.figure import FAINTEST, canvas, colour_bar, heat_map, write
 from gradparity.lstm.equations import QUANTITIES
-from gradparity.trees.blocks import RTOL
+from gradparity.trees.equal import RTOL
 
 PANELS = 3
 

@@ -11,7 +11,7 @@ from gradparity.check.planted import run_films
 from gradparity.lstm.equation import Key
 from gradparity.lstm.equations import COMPUTED_BY, FORWARD
 from gradparity.lstm.evaluate import Given, Magnitude, adjoint_values, given, gradient_values
-from gradparity.trees.blocks import FLOOR_ULPS, Judgement, judge_rows
+from gradparity.trees.equal import FLOOR_ULPS, Judgement, judge_rows
 from lstm_spec import Batch, InputError, LossAndGrads, Params
 from lstm_spec.tree import leaves, tree_map
 

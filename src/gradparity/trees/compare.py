@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gradparity.trees.blocks import FLOOR_ULPS, RTOL, Judgement, judge
+from gradparity.trees.equal import FLOOR_ULPS, RTOL, Judgement, judge
 from gradparity.trees.errors import ParityError
 from lstm_spec import InputError
 from lstm_spec.tree import leaves

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from gradparity.trees.blocks import Judgement
+from gradparity.trees.equal import Judgement
 
 
 class ParityError(AssertionError):

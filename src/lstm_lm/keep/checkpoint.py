@@ -21,7 +21,7 @@ from lstm_lm.engines.cells import cell_of
 from lstm_lm.engines.engine import Training
 from lstm_lm.engines.optimizers import Moments
 from lstm_lm.engines.schedule import Course
-from lstm_lm.keep import container, contents
+from lstm_lm.keep import contents, tensor_file
 from lstm_lm.keep.contents import Commit, Kept
 from lstm_spec import InputError
 from lstm_spec.corpus import Vocabulary
@@ -111,18 +111,18 @@ def loaded(path: Path) -> tuple[Checkpoint, str]:
     try:
         return _checkpoint(kept, options, tensors), kept.sha256
     except (KeyError, TypeError, ValueError) as error:  # a cell of somebody's own
-        raise container.damaged(path, error) from error
+        raise tensor_file.damaged(path, error) from error
 
 
-def _opened(path: Path) -> tuple[dict[str, Any], Kept, container.Container]:
+def _opened(path: Path) -> tuple[dict[str, Any], Kept, tensor_file.TensorFile]:
     """The metadata as they stand and as they are, and the tensors' descriptions; none believed."""
-    file = container.opened(Path(path))
+    file = tensor_file.opened(Path(path))
     try:
         content = json.loads(file.metadata[KEY])
         if not isinstance(content, dict):
             raise TypeError("metadata is no object")
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise container.damaged(path, error) from error
+        raise tensor_file.damaged(path, error) from error
     if content.get("format", FORMAT) != FORMAT:
         got = content["format"]
         raise InputError(f"{path}: format {got}, expected {FORMAT}: written by another version")
@@ -133,7 +133,7 @@ def _opened(path: Path) -> tuple[dict[str, Any], Kept, container.Container]:
             raise msgspec.ValidationError("an entry is missing")
         return content, kept, file
     except (msgspec.ValidationError, RecursionError) as error:
-        raise container.damaged(path, error) from error
+        raise tensor_file.damaged(path, error) from error
 
 
 def digest(content: dict[str, Any], tensors: dict[str, np.ndarray]) -> str:

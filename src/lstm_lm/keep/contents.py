@@ -11,7 +11,7 @@ import numpy as np
 from lstm_lm.config.options import Options
 from lstm_lm.engines.cells import cell_of
 from lstm_lm.engines.schedule import Course
-from lstm_lm.keep.container import Entry
+from lstm_lm.keep.tensor_file import Entry
 from lstm_spec import InputError
 
 Count = Annotated[int, msgspec.Meta(ge=0)]

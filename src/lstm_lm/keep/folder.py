@@ -16,7 +16,7 @@ from lstm_lm.keep.checkpoint import Checkpoint, Encoding
 from lstm_lm.keep.contents import Best, Commit, Extent
 from lstm_lm.keep.disk import Disk, told
 from lstm_lm.keep.owner import Owner
-from lstm_lm.keep.reading import read
+from lstm_lm.keep.regular_files import read
 from lstm_spec import InputError
 
 NEXT = ".next"

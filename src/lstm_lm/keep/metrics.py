@@ -10,7 +10,7 @@ from lstm_lm.config.options import Options
 from lstm_lm.engines.schedule import Course
 from lstm_lm.keep.contents import Extent, Tested, Updated, Validated, line_of
 from lstm_lm.keep.disk import Log, told
-from lstm_lm.keep.reading import regular
+from lstm_lm.keep.regular_files import regular
 from lstm_spec import InputError
 
 MOST_MARKS = 32

@@ -14,7 +14,7 @@ from lstm_lm.keep import checkpoint, metrics
 from lstm_lm.keep.checkpoint import Checkpoint
 from lstm_lm.keep.contents import Best, Commit, Validated
 from lstm_lm.keep.folder import CONFIG, MOST_CONFIG, NEXT, RunFolder, config_text, next_best
-from lstm_lm.keep.reading import read
+from lstm_lm.keep.regular_files import read
 from lstm_spec import InputError
 
 Held = tuple[bytes, bytes, int]

@@ -17,7 +17,7 @@ import pytest
 import safetensors.numpy
 from running import SCRIPTS, SMALL, start, train, wait_for
 
-from lstm_lm.keep import checkpoint, container, metrics
+from lstm_lm.keep import checkpoint, metrics, tensor_file
 from lstm_lm.keep.folder import RunFolder, numbered
 from lstm_lm.keep.owner import Owner
 from lstm_spec import InputError
@@ -287,7 +287,7 @@ def test_a_file_larger_than_the_machine_is_refused(tmp_path):
     text = json.dumps(claimed).encode()
     sparse(path, 2**43 + 8 + len(text), struct.pack("<Q", len(text)) + text)
     with pytest.raises(InputError, match=r"8192\.0 GiB, this machine has"):
-        container.opened(path).tensors()
+        tensor_file.opened(path).tensors()
 
 
 @pytest.mark.parametrize("name", ["config.json", "metrics.jsonl", "last.safetensors"])

@@ -7,7 +7,7 @@ import numpy as np
 
 from gradparity.common.figure import FAINTEST, WORST, canvas, colour_bar, heat_map, write
 from gradparity.lstm.equations import QUANTITIES
-from gradparity.trees.blocks import RTOL
+from gradparity.trees.equal import RTOL
 
 
 def draw_map(errors: Mapping[str, Sequence[float]], path: Path, title: str) -> None:

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import safetensors.numpy
 
-from lstm_lm.keep.reading import regular
+from lstm_lm.keep.regular_files import regular
 from lstm_spec import InputError
 
 MOST_HEADER = 100_000_000  # bytes; safetensors' own limit
@@ -29,7 +29,7 @@ class Entry(msgspec.Struct, forbid_unknown_fields=True):
     data_offsets: tuple[int, int]
 
 
-class Container(msgspec.Struct):
+class TensorFile(msgspec.Struct):
     """A file whose header has been read, and nothing else.
 
     Attributes:
@@ -64,7 +64,7 @@ class Container(msgspec.Struct):
             raise damaged(self.path, error) from error
 
 
-def opened(path: Path) -> Container:
+def opened(path: Path) -> TensorFile:
     """Read a file's header, and hold its size to it.
 
     Raises:
@@ -89,7 +89,7 @@ def opened(path: Path) -> Container:
     if [start for start, _ in spans] != ends[:-1] or ends[-1] != size - 8 - length:
         said = 8 + length + ends[-1]
         raise damaged(path, f"{size:,} bytes, its header says {said:,}")
-    return Container(Path(path), metadata, entries, size)
+    return TensorFile(Path(path), metadata, entries, size)
 
 
 def damaged(path: Path, reason: Any) -> InputError:
