@@ -42,8 +42,8 @@ def main() -> None:
     options, console = tyro.cli(Options, description=__doc__), Console(highlight=False)
     graph = grimp.build_graph(*PACKAGES, cache_dir=None)
     found = []
-    for depth, name in ((1, "packages"), (2, "rooms"), (3, "inner rooms"), (MODULES, "modules")):
-        imports = _between(graph, depth)
+    for depth, name in enumerate(("packages", "rooms", "inner rooms", "innermost", "modules"), 1):
+        imports = _between(graph, MODULES if name == "modules" else depth)
         arrows = sum(map(len, imports.values()))
         circles = _circles(imports)
         console.print(f"{name:12} {len(imports):4}   arrows {arrows:5}   circles {len(circles)}")

@@ -5,9 +5,9 @@ import pytest
 
 from gradparity.record.frontend.source import Program
 from gradparity.record.locate.edits import write
-from gradparity.record.locate.expressions import Reader
-from gradparity.record.locate.pull import pulled
-from gradparity.record.locate.purity import Purity
+from gradparity.record.locate.edits.expressions import Reader
+from gradparity.record.locate.edits.purity import Purity
+from gradparity.record.locate.trials.pull import pulled
 
 LINEAR = (
     "a * b", "a / b - a * c[:, None]", "(a @ m).sum(axis=1)", "np.sum(a * b, axis=0)",

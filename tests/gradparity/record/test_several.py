@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from gradparity.record.locate.grants import Grant
+from gradparity.record.locate.trials.grants import Grant
 from gradparity.record.report.words import cause_of, repair_of
 from record.small_subjects import blamed, judged, line_with, planted
 

@@ -11,10 +11,10 @@ from gradparity.record.examine.remarks import clipped, leftovers, manners, missi
 from gradparity.record.examine.seek import Seeker
 from gradparity.record.graph.rules import Rules
 from gradparity.record.graph.truth import Truth, close, scale_of
-from gradparity.record.locate.grants import Grant
-from gradparity.record.locate.repairs import Explanation
 from gradparity.record.locate.search import Search
 from gradparity.record.locate.suspects import suspects
+from gradparity.record.locate.trials.grants import Grant
+from gradparity.record.locate.trials.repairs import Explanation
 from gradparity.record.run.claims import claim
 from gradparity.record.run.clipping import without_clipping
 from gradparity.record.run.hidden import hidden_by

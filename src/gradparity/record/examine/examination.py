@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from gradparity.record.examine.meaning import Meaning
 from gradparity.record.frontend.source import Statement
 from gradparity.record.graph.nodes import Array
-from gradparity.record.locate.repairs import Explanation
+from gradparity.record.locate.trials.repairs import Explanation
 from gradparity.record.subject.trees import Path
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from gradparity.record.examine.passes import backward_slots
 from gradparity.record.graph.truth import Truth
-from gradparity.record.locate.recognise import EXACT, PARTIAL, Table, fingerprints
+from gradparity.record.locate.known.recognise import EXACT, PARTIAL, Table, fingerprints
 from gradparity.record.run.runs import Record, Runner
 
 

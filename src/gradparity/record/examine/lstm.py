@@ -11,7 +11,7 @@ import numpy as np
 
 from gradparity.record.graph.nodes import Array, Graph, Node, Provenance
 from gradparity.record.graph.truth import Truth
-from gradparity.record.locate.recognise import Quantity
+from gradparity.record.locate.known.recognise import Quantity
 
 CLOSE = 1e-9
 GATES = {"o": "B4", "g": "B6", "i": "B7", "f": "B8"}

@@ -10,9 +10,9 @@ from gradparity.record.frontend.hooks import Seen
 from gradparity.record.frontend.source import Slot
 from gradparity.record.graph.nodes import Array, Graph
 from gradparity.record.graph.truth import Truth
-from gradparity.record.locate.recognise import EXACT, PARTIAL, Quantity, Table, fingerprints
-from gradparity.record.locate.repairs import Repair
-from gradparity.record.locate.statements import StatementEdit
+from gradparity.record.locate.edits.statements import StatementEdit
+from gradparity.record.locate.known.recognise import EXACT, PARTIAL, Quantity, Table, fingerprints
+from gradparity.record.locate.trials.repairs import Repair
 from gradparity.record.run.runs import Record, Runner
 
 

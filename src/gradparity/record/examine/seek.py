@@ -13,7 +13,7 @@ from gradparity.record.examine.passes import (
 from gradparity.record.graph.rules import Rules
 from gradparity.record.graph.truth import Truth
 from gradparity.record.locate.case import Case
-from gradparity.record.locate.recognise import Table, fingerprints
+from gradparity.record.locate.known.recognise import Table, fingerprints
 from gradparity.record.locate.search import Search
 from gradparity.record.run.runs import Record, Runner
 

@@ -8,19 +8,19 @@ from itertools import islice
 import numpy as np
 
 from gradparity.record.frontend.source import Slot, Statement
-from gradparity.record.locate.carried import Carrier, joined, loops_of
 from gradparity.record.locate.case import Case
-from gradparity.record.locate.grants import grants
-from gradparity.record.locate.missing import Gatherer, additions, last_slots
-from gradparity.record.locate.repairs import Explanation
-from gradparity.record.locate.scenery import Scenery
-from gradparity.record.locate.stages import FEW, Turns
-from gradparity.record.locate.statements import (
+from gradparity.record.locate.edits.statements import (
     StatementEdit,
     handed_on,
     rescalings,
     statement_edits,
 )
+from gradparity.record.locate.known.scenery import Scenery
+from gradparity.record.locate.known.stages import FEW, Turns
+from gradparity.record.locate.trials.carried import Carrier, joined, loops_of
+from gradparity.record.locate.trials.grants import grants
+from gradparity.record.locate.trials.missing import Gatherer, additions, last_slots
+from gradparity.record.locate.trials.repairs import Explanation
 
 STATEMENT_SECONDS, NAMING_SECONDS, GRANTING_SECONDS = 4.5, 1.0, 1.5
 MOST = 160  # changes of a kind that are run

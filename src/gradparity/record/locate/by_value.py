@@ -8,12 +8,12 @@ from itertools import zip_longest
 import numpy as np
 
 from gradparity.record.locate.case import Case
-from gradparity.record.locate.probe import Again, Prober, Trial
-from gradparity.record.locate.repairs import PER_WORTH, Explanation
-from gradparity.record.locate.scenery import Scenery
-from gradparity.record.locate.solve import MOST_TURNS, Solver, aims_of
-from gradparity.record.locate.stages import Turns
-from gradparity.record.locate.weigh import Scales
+from gradparity.record.locate.known.scenery import Scenery
+from gradparity.record.locate.known.stages import Turns
+from gradparity.record.locate.trials.probe import Again, Prober, Trial
+from gradparity.record.locate.trials.repairs import PER_WORTH, Explanation
+from gradparity.record.locate.trials.solve import MOST_TURNS, Solver, aims_of
+from gradparity.record.locate.trials.weigh import Scales
 from gradparity.record.run.runs import Plain
 
 RUN_SECONDS = 1.5  # for running the most promising changes of a stage

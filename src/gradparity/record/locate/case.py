@@ -9,14 +9,14 @@ from gradparity.record.frontend.source import Statement
 from gradparity.record.graph.nodes import Array
 from gradparity.record.graph.rules import Rules
 from gradparity.record.graph.truth import Truth
-from gradparity.record.locate.court import Court
-from gradparity.record.locate.grants import Families
-from gradparity.record.locate.purity import Purity
-from gradparity.record.locate.recognise import Table
-from gradparity.record.locate.repairs import Explanation, Repair
-from gradparity.record.locate.response import respond
-from gradparity.record.locate.scenery import Scenery
-from gradparity.record.locate.statements import StatementEdit
+from gradparity.record.locate.edits.purity import Purity
+from gradparity.record.locate.edits.statements import StatementEdit
+from gradparity.record.locate.known.recognise import Table
+from gradparity.record.locate.known.response import respond
+from gradparity.record.locate.known.scenery import Scenery
+from gradparity.record.locate.trials.court import Court
+from gradparity.record.locate.trials.grants import Families
+from gradparity.record.locate.trials.repairs import Explanation, Repair
 from gradparity.record.run.runs import Record, Runner
 from gradparity.record.subject.trees import Path
 

@@ -15,11 +15,11 @@ from gradparity.record.locate.by_running import (
 )
 from gradparity.record.locate.by_value import Simpler, couples, local, solved, tried
 from gradparity.record.locate.case import Case
-from gradparity.record.locate.repairs import Explanation
-from gradparity.record.locate.scenery import Scenery
-from gradparity.record.locate.stages import ANY, FEW, QUITE, Stages
-from gradparity.record.locate.statements import StatementEdit, misnamings, renamings
-from gradparity.record.locate.weigh import Scales
+from gradparity.record.locate.edits.statements import StatementEdit, misnamings, renamings
+from gradparity.record.locate.known.scenery import Scenery
+from gradparity.record.locate.known.stages import ANY, FEW, QUITE, Stages
+from gradparity.record.locate.trials.repairs import Explanation
+from gradparity.record.locate.trials.weigh import Scales
 
 CHEAP = 2.0  # price of a change that solves at which nothing else is looked at
 BETTER, MUCH = 0.5, 2.0  # by how much a repair has to improve, and to end a step

@@ -8,10 +8,10 @@ import numpy as np
 from gradparity.record.locate.by_running import computed
 from gradparity.record.locate.by_value import probed
 from gradparity.record.locate.case import Case
-from gradparity.record.locate.grants import Grant, grants
-from gradparity.record.locate.probe import Trial
-from gradparity.record.locate.repairs import Explanation
-from gradparity.record.locate.scenery import Scenery
+from gradparity.record.locate.known.scenery import Scenery
+from gradparity.record.locate.trials.grants import Grant, grants
+from gradparity.record.locate.trials.probe import Trial
+from gradparity.record.locate.trials.repairs import Explanation
 
 SECONDS = 6.0  # for each granted value, and once more where two stand side by side
 MOST_CHANGES = 3  # of a statement, that make it yield what was granted

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from gradparity.record.frontend.source import Statement
 from gradparity.record.locate.by_running import rescaled_arrays
 from gradparity.record.locate.case import Case
-from gradparity.record.locate.definitions import at_definition
-from gradparity.record.locate.grants import Grant
+from gradparity.record.locate.known.scenery import Scenery
+from gradparity.record.locate.known.stages import ANY, LIKELY
 from gradparity.record.locate.looks import BETTER, CHEAP, MUCH, Look, Looks
-from gradparity.record.locate.probe import Trial
 from gradparity.record.locate.refine import refined
-from gradparity.record.locate.repairs import Explanation, Repair, only_moves
-from gradparity.record.locate.scenery import Scenery
-from gradparity.record.locate.stages import ANY, LIKELY
+from gradparity.record.locate.trials.definitions import at_definition
+from gradparity.record.locate.trials.grants import Grant
+from gradparity.record.locate.trials.probe import Trial
+from gradparity.record.locate.trials.repairs import Explanation, Repair, only_moves
 
 MOST_REPAIRS = 12
 FITTING = 1.0  # how much more it may cost where exactly the wrong gradients depend on it

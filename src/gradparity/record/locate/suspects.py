@@ -7,7 +7,7 @@ import numpy as np
 
 from gradparity.record.frontend.source import Slot, Statement
 from gradparity.record.locate.case import Case
-from gradparity.record.locate.repairs import Repair
+from gradparity.record.locate.trials.repairs import Repair
 from gradparity.record.run.runs import Record
 
 MOST_SUSPECTS = 12

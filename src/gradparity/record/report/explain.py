@@ -9,8 +9,8 @@ import numpy as np
 from gradparity.record.examine.engine import Examination
 from gradparity.record.examine.meaning import Meaning
 from gradparity.record.frontend.source import Statement
-from gradparity.record.locate.probe import Trial
-from gradparity.record.locate.repairs import Repair
+from gradparity.record.locate.trials.probe import Trial
+from gradparity.record.locate.trials.repairs import Repair
 from gradparity.record.report.findings import Finding, Gradient
 from gradparity.record.report.recording import Recording
 from gradparity.record.report.words import cause_of, repair_of

@@ -4,10 +4,10 @@ import ast
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gradparity.record.locate.grants import Grant
-from gradparity.record.locate.probe import Trial
-from gradparity.record.locate.repairs import Repair
-from gradparity.record.locate.statements import StatementEdit
+from gradparity.record.locate.edits.statements import StatementEdit
+from gradparity.record.locate.trials.grants import Grant
+from gradparity.record.locate.trials.probe import Trial
+from gradparity.record.locate.trials.repairs import Repair
 
 LONGEST = 60
 

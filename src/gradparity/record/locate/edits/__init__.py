@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gradparity.record.locate.atoms import is_value
 from gradparity.record.locate.edits import write
+from gradparity.record.locate.edits.atoms import is_value
 from gradparity.record.locate.edits.calls import calls
 from gradparity.record.locate.edits.change import Change, Changes, Scene
+from gradparity.record.locate.edits.expressions import Part
 from gradparity.record.locate.edits.indices import indices
 from gradparity.record.locate.edits.operands import dropped, inserted, replaced, whole
 from gradparity.record.locate.edits.operators import constants, operators, transposed
 from gradparity.record.locate.edits.products import products
-from gradparity.record.locate.expressions import Part
 
 EVERYWHERE = 0.8  # what it costs that a slip was made several times
 Kind = Callable[[Part, Scene], Changes]

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradparity.record.locate.edits import write
 from gradparity.record.locate.edits.change import Change, Changes, Scene
-from gradparity.record.locate.expressions import Part
+from gradparity.record.locate.edits.expressions import Part
 
 CONDITION = 3.0  # price of another one
 WITH_AXIS = frozenset(

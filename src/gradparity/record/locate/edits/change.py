@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from gradparity.record.graph.nodes import Array
-from gradparity.record.locate.atoms import Atom, is_value
+from gradparity.record.locate.edits.atoms import Atom, is_value
+from gradparity.record.locate.edits.expressions import Part, Reader
 from gradparity.record.locate.edits.write import Build
-from gradparity.record.locate.expressions import Part, Reader
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from gradparity.record.frontend.nodes import copied
-from gradparity.record.locate.atoms import is_value
 from gradparity.record.locate.edits import write
+from gradparity.record.locate.edits.atoms import is_value
 from gradparity.record.locate.edits.change import Change, Changes, Scene
-from gradparity.record.locate.expressions import OpaqueError, Part
+from gradparity.record.locate.edits.expressions import OpaqueError, Part
 
 MOST_SLICES, MOST_RENAMED = 24, 8
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gradparity.record.locate.atoms import Atom, is_value
 from gradparity.record.locate.edits import write
+from gradparity.record.locate.edits.atoms import Atom, is_value
 from gradparity.record.locate.edits.change import (
     Change,
     Changes,
@@ -18,7 +18,7 @@ from gradparity.record.locate.edits.change import (
     is_option,
     number_like,
 )
-from gradparity.record.locate.expressions import Part
+from gradparity.record.locate.edits.expressions import Part
 
 NAMED_SO = 1.6  # price of `x = cache["x"]` where another entry stands
 OWN_TARGET = 1.4  # how much likelier a slip is where a sum adds what it has so far

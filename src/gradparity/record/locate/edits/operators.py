@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from gradparity.record.locate.atoms import is_value
 from gradparity.record.locate.edits import write
+from gradparity.record.locate.edits.atoms import is_value
 from gradparity.record.locate.edits.change import (
     Change,
     Changes,
@@ -14,7 +14,7 @@ from gradparity.record.locate.edits.change import (
     in_brackets,
     is_option,
 )
-from gradparity.record.locate.expressions import BINARY, COMPARE, Part
+from gradparity.record.locate.edits.expressions import BINARY, COMPARE, Part
 
 OTHERS: dict[type, tuple[type, ...]] = {
     ast.Add: (ast.Sub, ast.Mult, ast.Div),

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from gradparity.record.graph.nodes import Array
-from gradparity.record.locate.atoms import is_value
 from gradparity.record.locate.edits import write
+from gradparity.record.locate.edits.atoms import is_value
 from gradparity.record.locate.edits.change import Change, Scene, fits
-from gradparity.record.locate.expressions import Part
+from gradparity.record.locate.edits.expressions import Part
 
 MOST = 44  # values of which products are made
 ENTRIES = 64

@@ -17,15 +17,15 @@ import numpy as np
 
 from gradparity.record.frontend.source import Slot
 from gradparity.record.graph.nodes import Array
-from gradparity.record.locate.atoms import is_value
 from gradparity.record.locate.edits import write
+from gradparity.record.locate.edits.atoms import is_value
 from gradparity.record.locate.edits.change import Change, Scene, fits, in_brackets, is_option
+from gradparity.record.locate.edits.expressions import Part
 from gradparity.record.locate.edits.operands import WITH_AXES
 from gradparity.record.locate.edits.products import FORMS, matrix_products
-from gradparity.record.locate.expressions import Part
-from gradparity.record.locate.probe import Prober, Trial
-from gradparity.record.locate.pull import pulled
-from gradparity.record.locate.scenery import Scenery
+from gradparity.record.locate.known.scenery import Scenery
+from gradparity.record.locate.trials.probe import Prober, Trial
+from gradparity.record.locate.trials.pull import pulled
 
 CLOSE = 1e-6
 MOST_FIRST, MOST_LAST = 60, 800  # values of which products are made

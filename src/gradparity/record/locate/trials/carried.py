@@ -12,13 +12,13 @@ import numpy as np
 
 from gradparity.record.frontend.code import Code
 from gradparity.record.frontend.source import Program, Scope, Slot, Statement
-from gradparity.record.locate.atoms import atoms_of, is_value
+from gradparity.record.locate.edits.atoms import atoms_of, is_value
 from gradparity.record.locate.edits.products import Alphabet, Named, matrix_wanted
-from gradparity.record.locate.missing import Behind, real_values
-from gradparity.record.locate.probe import local_names
-from gradparity.record.locate.recognise import Table
-from gradparity.record.locate.repairs import Version
-from gradparity.record.locate.statements import StatementEdit
+from gradparity.record.locate.edits.statements import StatementEdit
+from gradparity.record.locate.known.recognise import Table
+from gradparity.record.locate.trials.missing import Behind, real_values
+from gradparity.record.locate.trials.probe import local_names
+from gradparity.record.locate.trials.repairs import Version
 
 PRICE, JOINED = 4.0, 3.0
 MOST_TEXTS = 24

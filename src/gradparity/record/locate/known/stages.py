@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from gradparity.record.frontend.source import Slot
-from gradparity.record.locate.scenery import Scenery
+from gradparity.record.locate.known.scenery import Scenery
 from gradparity.record.subject.trees import Path
 
 ALL_TURNS = 3  # executions up to which a slot's changes are tried at each

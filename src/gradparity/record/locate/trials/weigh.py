@@ -9,8 +9,7 @@ import numpy as np
 from gradparity.record.frontend.hooks import Seen
 from gradparity.record.graph.nodes import Array
 from gradparity.record.graph.rules import Rules
-from gradparity.record.locate.probe import Again, Prober, Trial
-from gradparity.record.locate.recognise import (
+from gradparity.record.locate.known.recognise import (
     EXACT,
     PARTIAL,
     WORTHS,
@@ -18,8 +17,9 @@ from gradparity.record.locate.recognise import (
     fingerprints,
     prints_of,
 )
-from gradparity.record.locate.replay import AT_ONCE, Replay
-from gradparity.record.locate.scenery import Scenery
+from gradparity.record.locate.known.replay import AT_ONCE, Replay
+from gradparity.record.locate.known.scenery import Scenery
+from gradparity.record.locate.trials.probe import Again, Prober, Trial
 
 LINEAR = 1e-7
 EVALUATIONS = 30_000  # of changes of one slot, over all its executions

@@ -18,11 +18,11 @@ from gradparity.record.frontend.hooks import Hooks, Patch
 from gradparity.record.frontend.nodes import copied
 from gradparity.record.frontend.source import Program, Slot, Statement
 from gradparity.record.graph.nodes import Array
-from gradparity.record.locate.atoms import Atom, atoms_of, is_value
 from gradparity.record.locate.edits import write
+from gradparity.record.locate.edits.atoms import Atom, atoms_of, is_value
 from gradparity.record.locate.edits.products import matrix_products
-from gradparity.record.locate.probe import local_names
-from gradparity.record.locate.statements import StatementEdit
+from gradparity.record.locate.edits.statements import StatementEdit
+from gradparity.record.locate.trials.probe import local_names
 
 CLOSE = 1e-7
 PRICE, NAMED = 4.0, 0.3  # of a statement that adds something; less where that has a name

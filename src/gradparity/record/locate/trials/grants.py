@@ -19,7 +19,7 @@ from gradparity.record.frontend.array import recorded
 from gradparity.record.frontend.hooks import Patch
 from gradparity.record.frontend.source import Slot, Statement, with_calls_hooked
 from gradparity.record.graph.nodes import Array, Graph
-from gradparity.record.locate.recognise import Quantity, Table, fingerprints
+from gradparity.record.locate.known.recognise import Quantity, Table, fingerprints
 
 PRICE = 4.0  # dearer than a change that is likely: it says only where
 MOST_FAMILIES = 60

@@ -14,8 +14,8 @@ from gradparity.record.frontend.nodes import copied
 from gradparity.record.frontend.source import Program, Statement, is_of_library
 from gradparity.record.locate.edits import write
 from gradparity.record.locate.edits.indices import slices_of
+from gradparity.record.locate.edits.namings import is_bound, misnamed, other_names
 from gradparity.record.locate.edits.operands import unlike
-from gradparity.record.locate.namings import is_bound, misnamed, other_names
 
 Body = list[ast.stmt]
 MOST_INDICES = 12

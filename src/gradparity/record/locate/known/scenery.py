@@ -10,8 +10,8 @@ from gradparity.record.frontend.hooks import Seen
 from gradparity.record.frontend.source import Slot
 from gradparity.record.graph.nodes import Array
 from gradparity.record.graph.truth import Truth
-from gradparity.record.locate.flow import depths, nearest, parents_of, recurrent
-from gradparity.record.locate.recognise import (
+from gradparity.record.locate.known.flow import depths, nearest, parents_of, recurrent
+from gradparity.record.locate.known.recognise import (
     EXACT,
     FORWARD,
     PARTIAL,
@@ -21,7 +21,7 @@ from gradparity.record.locate.recognise import (
     Table,
     fingerprints,
 )
-from gradparity.record.locate.response import Response
+from gradparity.record.locate.known.response import Response
 from gradparity.record.run.runs import Record
 from gradparity.record.subject.trees import Path
 

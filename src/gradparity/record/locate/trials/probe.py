@@ -16,14 +16,14 @@ import numpy as np
 from gradparity.record.frontend.hooks import Hooks, Patch
 from gradparity.record.frontend.source import Program, Slot, Statement, with_calls_hooked
 from gradparity.record.graph.nodes import Array
-from gradparity.record.locate.atoms import Atom, atoms_of, is_value
 from gradparity.record.locate.edits import Scene, tried
+from gradparity.record.locate.edits.atoms import Atom, atoms_of, is_value
 from gradparity.record.locate.edits.change import Change, number_like
+from gradparity.record.locate.edits.expressions import Part, Reader
 from gradparity.record.locate.edits.indices import slices_of
+from gradparity.record.locate.edits.purity import Purity
 from gradparity.record.locate.edits.write import edited
-from gradparity.record.locate.expressions import Part, Reader
-from gradparity.record.locate.purity import Purity
-from gradparity.record.locate.recognise import Table
+from gradparity.record.locate.known.recognise import Table
 
 SIMPLER = ("only", "only -right", "no call", "no method", "no index", "no T", "size")
 

@@ -7,9 +7,9 @@ from types import CodeType
 
 from gradparity.record.frontend.code import Code
 from gradparity.record.frontend.hooks import Patch
-from gradparity.record.locate.grants import Grant
-from gradparity.record.locate.probe import Trial
-from gradparity.record.locate.statements import StatementEdit
+from gradparity.record.locate.edits.statements import StatementEdit
+from gradparity.record.locate.trials.grants import Grant
+from gradparity.record.locate.trials.probe import Trial
 from gradparity.record.subject.trees import Path
 
 Repair = Trial | StatementEdit | Grant

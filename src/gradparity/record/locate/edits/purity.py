@@ -5,7 +5,7 @@ from types import FunctionType
 from typing import Any
 
 from gradparity.record.frontend.source import Program, Scope
-from gradparity.record.locate.expressions import WRITING
+from gradparity.record.locate.edits.expressions import WRITING
 
 
 class Purity:

@@ -4,9 +4,9 @@ import ast
 
 from gradparity.record.frontend.source import Program, Statement
 from gradparity.record.locate.edits import write
-from gradparity.record.locate.namings import bindings, entry_of
-from gradparity.record.locate.probe import Trial
-from gradparity.record.locate.statements import StatementEdit
+from gradparity.record.locate.edits.namings import bindings, entry_of
+from gradparity.record.locate.edits.statements import StatementEdit
+from gradparity.record.locate.trials.probe import Trial
 
 
 def at_definition(program: Program, trial: Trial) -> StatementEdit | None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from gradparity.record.graph.nodes import Array
-from gradparity.record.locate.expressions import Part
+from gradparity.record.locate.edits.expressions import Part
 
 MOVING = frozenset("reshape transpose swapaxes moveaxis ravel squeeze expand_dims flip".split())
 SUMMING = frozenset({"sum", "mean"})

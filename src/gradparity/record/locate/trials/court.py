@@ -9,9 +9,7 @@ import numpy as np
 from gradparity.record.frontend.hooks import Hooks
 from gradparity.record.graph.nodes import Array
 from gradparity.record.graph.truth import close, scale_of
-from gradparity.record.locate.grants import Grant
-from gradparity.record.locate.probe import Trial
-from gradparity.record.locate.recognise import (
+from gradparity.record.locate.known.recognise import (
     EXACT,
     PARTIAL,
     WORTHS,
@@ -19,7 +17,9 @@ from gradparity.record.locate.recognise import (
     distributions,
     fingerprints,
 )
-from gradparity.record.locate.repairs import Explanation, Repair, Version, version_of
+from gradparity.record.locate.trials.grants import Grant
+from gradparity.record.locate.trials.probe import Trial
+from gradparity.record.locate.trials.repairs import Explanation, Repair, Version, version_of
 from gradparity.record.run.runs import Plain, Runner
 from gradparity.record.subject.trees import Path
 
