@@ -11,7 +11,8 @@ from gradparity.record.examine.remarks import clipped, leftovers, manners, missi
 from gradparity.record.examine.seek import Seeker
 from gradparity.record.graph.rules import Rules
 from gradparity.record.graph.truth import Truth, close, scale_of
-from gradparity.record.locate.search import Search
+from gradparity.record.locate.case import Case
+from gradparity.record.locate.search import certain, explained, rescaled
 from gradparity.record.locate.suspects import suspects
 from gradparity.record.locate.trials.grants import Grant
 from gradparity.record.locate.trials.repairs import Explanation
@@ -77,34 +78,34 @@ def _locate(
 ) -> None:
     """Look for the wrong lines; an explanation counts if it holds on other numbers as well."""
     seek = Seeker(found, runner, record, truth, rules, loss)
-    search, factor = seek.search(), seek.factor
-    explanation = search.run()
+    case, factor = seek.case(), seek.factor
+    explanation = explained(case)
     if factor != 1.0:
         found.notes.append(
             f"the backward pass is {factor:.6g} times the gradient of this loss where it begins"
         )
         if len(explanation.right) == len(found.true):
-            search, alone = seek.search(1.0), not explanation.trials
+            case, alone = seek.case(1.0), not explanation.trials
             trials = [t.over(factor) if isinstance(t, Grant) else t for t in explanation.trials]
-            explanation = explanation if alone else search.rescaled(trials)
+            explanation = explanation if alone else rescaled(case, trials)
             if alone or not explanation.complete:
-                explanation = search.run(explanation.trials)
-    if search.case.failures:
-        found.notes.append(f"{BROKE_OFF} ({search.case.failures[0]}): please report it")
+                explanation = explained(case, explanation.trials)
+    if case.failures:
+        found.notes.append(f"{BROKE_OFF} ({case.failures[0]}): please report it")
     granted = any(isinstance(t, Grant) for t in explanation.trials)
-    if explanation.complete and (granted or _confirmed(runner, search, explanation, rules)):
+    if explanation.complete and (granted or _confirmed(runner, case, explanation, rules)):
         found.explanation = explanation
     else:
-        kept = search.certain(explanation.trials)
-        found.explanation = search.case.court.evaluated(kept) if kept else None
-        found.suspects = suspects(search.case, kept)
+        kept = certain(case, explanation.trials)
+        found.explanation = case.court.evaluated(kept) if kept else None
+        found.suspects = suspects(case, kept)
         found.notes.append(
             "the backward pass is held to the forward pass as it is written: where these lines are "
             "as you meant them, look there"
         )
     if found.explanation:
         repairs = found.explanation.trials
-        after, _ = search.case.recorded_with(repairs)
+        after, _ = case.recorded_with(repairs)
         found.meanings = meanings(
             repairs, seek.record, after, seek.truth, seek.table, runner, seek.both
         )
@@ -114,12 +115,12 @@ def _locate(
             found.equations[number] = next(filter(None, named), "")
 
 
-def _confirmed(runner: Runner, search: Search, explanation: Explanation, rules: Rules) -> bool:
+def _confirmed(runner: Runner, case: Case, explanation: Explanation, rules: Rules) -> bool:
     """Whether the changes put the gradients right on another set of random numbers."""
     other = runner.reseeded(OTHER_SEED)
     record = other.recorded()
     truth = Truth.of(record.graph, record.seeds, rules)
-    version = search.case.court.version(explanation.trials)
+    version = case.court.version(explanation.trials)
     hooks = other.hooks(version.patches, version.codes)
     plain = other.plain(hooks)
     right = {p: truth.adjoints[record.parameters[p]] for p in other.sources.found}

@@ -14,7 +14,6 @@ from gradparity.record.graph.rules import Rules
 from gradparity.record.graph.truth import Truth
 from gradparity.record.locate.case import Case
 from gradparity.record.locate.known.recognise import Table, fingerprints
-from gradparity.record.locate.search import Search
 from gradparity.record.run.runs import Record, Runner
 
 
@@ -44,15 +43,15 @@ class Seeker:
         begins = bool(again.upstream)  # from a gradient that is given, so it has no factor
         self.factor = 1.0 if begins else self.table.common_factor(fingerprints(values))
 
-    def search(self, factor: float | None = None) -> Search:
-        """Look for what makes all gradients right, times a factor that they may have in common."""
+    def case(self, factor: float | None = None) -> Case:
+        """What the fault is sought in; right gradients may have a factor in common."""
         factor = self.factor if factor is None else factor
         table = self.table if factor == 1.0 else Table(self.truth, self.named, factor)
         right = {p: factor * v for p, v in self.found.true.items()}
-        return Search(Case(
+        return Case(
             self.runner, self.truth, self.record, right, self.rules, table, self.backward,
             self.minted, self.both, self.moves, self.loss,
-        ))  # fmt: skip
+        )  # fmt: skip
 
 
 def _same(left: Record, right: Record) -> bool:

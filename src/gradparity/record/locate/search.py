@@ -3,7 +3,8 @@
 import time
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
 from gradparity.record.frontend.source import Statement
 from gradparity.record.locate.by_running import rescaled_arrays
@@ -27,179 +28,184 @@ HOPE = 2.5  # by how much a repair may be worse whose own value becomes known
 HELPS = 1.2  # how much more is known with it
 
 
-@dataclass
-class Search:
-    """Looks for changes of a subject's statements that put its gradients right.
+def explained(case: Case, start: Sequence[Repair] = ()) -> Explanation:
+    """The best explanation that was found.
 
-    Attributes:
-        case: the subject.
+    Args:
+        start: repairs to begin with.
     """
+    now = case.court.evaluated(list(start))
+    record, truth = case.recorded_with(start) if start else (case.record, case.truth)
+    while not now.complete and len(now.trials) < MOST_REPAIRS:
+        following = _step(case, now, case.scenery(record, truth))
+        if following is None:
+            break
+        now = following
+        if not now.complete:
+            record, truth = case.recorded_with(now.trials)
+    return _defined(case, _pruned(case, _refined(case, now)))
 
-    case: Case
 
-    def run(self, start: Sequence[Repair] = ()) -> Explanation:
-        """The best explanation that was found.
+def rescaled(case: Case, trials: Sequence[Repair]) -> Explanation:
+    """With the division by a size that all gradients lack, if one puts them right."""
+    now = case.court.evaluated(trials)
+    record, truth = case.recorded_with(trials)
+    for better in rescaled_arrays(case, now, case.scenery(record, truth)):
+        return better
+    return now
 
-        Args:
-            start: repairs to begin with.
-        """
-        now = self.case.court.evaluated(list(start))
-        record, truth = (
-            self.case.recorded_with(start) if start else (self.case.record, self.case.truth)
-        )
-        while not now.complete and len(now.trials) < MOST_REPAIRS:
-            following = self._step(now, self.case.scenery(record, truth))
-            if following is None:
-                break
-            now = following
-            if not now.complete:
-                record, truth = self.case.recorded_with(now.trials)
-        return self._defined(self._pruned(self._refined(now)))
 
-    def rescaled(self, trials: Sequence[Repair]) -> Explanation:
-        """With the division by a size that all gradients lack, if one puts them right."""
-        now = self.case.court.evaluated(trials)
-        record, truth = self.case.recorded_with(trials)
-        for better in rescaled_arrays(self.case, now, self.case.scenery(record, truth)):
-            return better
-        return now
+def certain(case: Case, trials: Sequence[Repair]) -> list[Repair]:
+    """The repairs that are told although they are not all: without each, less is right."""
+    kept = [t for t in trials if t.price <= SURE or isinstance(t, Grant)]
+    for trial in list(kept):
+        whole = case.court.evaluated(kept)
+        fewer = case.court.evaluated([t for t in kept if t is not trial])
+        if len(fewer.right) >= len(whole.right) and fewer.score >= whole.score - HELPS:
+            kept.remove(trial)
+    return kept
 
-    def certain(self, trials: Sequence[Repair]) -> list[Repair]:
-        """The repairs that are told although they are not all: without each, less is right."""
-        kept = [t for t in trials if t.price <= SURE or isinstance(t, Grant)]
-        for trial in list(kept):
-            whole = self.case.court.evaluated(kept)
-            fewer = self.case.court.evaluated([t for t in kept if t is not trial])
-            if len(fewer.right) >= len(whole.right) and fewer.score >= whole.score - HELPS:
-                kept.remove(trial)
-        return kept
 
-    def _pruned(self, found: Explanation) -> Explanation:
-        """Without repairs that a later one has made needless; a grant hides what is before it."""
-        for trial in list(found.trials):
-            hidden = any(isinstance(t, Grant) for t in found.trials if t is not trial)
-            if len(found.trials) > 1 and not (hidden and isinstance(trial, Grant)):
-                fewer = self.case.court.evaluated([t for t in found.trials if t is not trial])
-                if fewer.right >= found.right and fewer.total <= found.total + BETTER:
-                    found = fewer
+def _pruned(case: Case, found: Explanation) -> Explanation:
+    """Without repairs that a later one has made needless; a grant hides what is before it."""
+    for trial in list(found.trials):
+        hidden = any(isinstance(t, Grant) for t in found.trials if t is not trial)
+        if len(found.trials) > 1 and not (hidden and isinstance(trial, Grant)):
+            fewer = case.court.evaluated([t for t in found.trials if t is not trial])
+            if fewer.right >= found.right and fewer.total <= found.total + BETTER:
+                found = fewer
+    return found
+
+
+def _defined(case: Case, found: Explanation) -> Explanation:
+    """With what was put in for a name where that is bound, if it was bound to another one."""
+    for trial in found.trials:
+        program = case.runner.code.program
+        edit = at_definition(program, trial) if isinstance(trial, Trial) else None
+        if edit is not None and not _known_without(case, found, trial, edit.statement):
+            moved = case.court.evaluated([edit if t is trial else t for t in found.trials])
+            if moved.right >= found.right:
+                found = moved
+    return found
+
+
+def _known_without(case: Case, found: Explanation, trial: Repair, statement: Statement) -> bool:
+    """Whether all that a statement yields is true without a repair behind it, and whole."""
+    if isinstance(trial, Trial) and trial.adds:
+        return False
+    record, truth = case.recorded_with([t for t in found.trials if t is not trial])
+    scenery, slots = case.scenery(record, truth), case.runner.code.program.slots
+    places = {s.place for s in slots if s.statement is statement and s.kind == "value"}
+    return bool(places) and not places & set(scenery.first)
+
+
+def _refined(case: Case, found: Explanation) -> Explanation:
+    try:
+        return refined(case, found, partial(_alone, case))
+    except Exception as error:
+        case.failed(error)
         return found
 
-    def _defined(self, found: Explanation) -> Explanation:
-        """With what was put in for a name where that is bound, if it was bound to another one."""
-        for trial in found.trials:
-            program = self.case.runner.code.program
-            edit = at_definition(program, trial) if isinstance(trial, Trial) else None
-            if edit is not None and not self._known_without(found, trial, edit.statement):
-                moved = self.case.court.evaluated([edit if t is trial else t for t in found.trials])
-                if moved.right >= found.right:
-                    found = moved
-        return found
 
-    def _known_without(self, found: Explanation, trial: Repair, statement: Statement) -> bool:
-        """Whether all that a statement yields is true without a repair behind it, and whole."""
-        if isinstance(trial, Trial) and trial.adds:
-            return False
-        record, truth = self.case.recorded_with([t for t in found.trials if t is not trial])
-        scenery, slots = self.case.scenery(record, truth), self.case.runner.code.program.slots
-        places = {s.place for s in slots if s.statement is statement and s.kind == "value"}
-        return bool(places) and not places & set(scenery.first)
+def _alone(case: Case, now: Explanation, scenery: Scenery) -> Explanation | None:
+    return _step(case, now, scenery, alone=True)
 
-    def _refined(self, found: Explanation) -> Explanation:
-        try:
-            return refined(self.case, found, self._alone)
-        except Exception as error:
-            self.case.failed(error)
-            return found
 
-    def _alone(self, now: Explanation, scenery: Scenery) -> Explanation | None:
-        return self._step(now, scenery, alone=True)
+def _step(
+    case: Case, now: Explanation, scenery: Scenery, alone: bool = False
+) -> Explanation | None:
+    """One more repair, or several that do not depend on each other.
 
-    def _step(self, now: Explanation, scenery: Scenery, alone: bool = False) -> Explanation | None:
-        """One more repair, or several that do not depend on each other.
+    Args:
+        now: what explains the gradients so far.
+        scenery: of it.
+        alone: one repair more is known to be enough.
+    """
+    better: list[Explanation] = []
+    hopeful: list[Explanation] = []
+    for look in Looks(case, now, scenery, better, alone).all():
+        for found in _found(case, look):
+            if found.total < now.total - BETTER and not _in_vain(found, scenery):
+                better.append(found)
+                cheap = found.price - now.price <= CHEAP and not _spoils(found, scenery)
+                if cheap and found.complete:
+                    return found
+            elif _hopeful(found, now, scenery):
+                hopeful.append(found)
+        better[:] = _simplest(better)
+        better.sort(key=lambda e: (round(e.total, 1), e.trials[-1].statement.number))
+        if better and _convinces(case, better[0], now, scenery, look):
+            break
+        if time.process_time() > case.deadline:
+            break
+    if better:
+        return _combined(case, better, scenery)
+    onwards = hopeful if now.trials and not alone else []
+    return min(onwards, key=lambda e: e.total, default=None)
 
-        Args:
-            now: what explains the gradients so far.
-            scenery: of it.
-            alone: one repair more is known to be enough.
-        """
-        better: list[Explanation] = []
-        hopeful: list[Explanation] = []
-        for look in Looks(self.case, now, scenery, better, alone).all():
-            for found in self._found(look):
-                if found.total < now.total - BETTER and not self._in_vain(found, scenery):
-                    better.append(found)
-                    cheap = found.price - now.price <= CHEAP and not _spoils(found, scenery)
-                    if cheap and found.complete:
-                        return found
-                elif self._hopeful(found, now, scenery):
-                    hopeful.append(found)
-            better[:] = _simplest(better)
-            better.sort(key=lambda e: (round(e.total, 1), e.trials[-1].statement.number))
-            if better and self._convinces(better[0], now, scenery, look):
-                break
-            if time.process_time() > self.case.deadline:
-                break
-        if better:
-            return self._combined(better, scenery)
-        onwards = hopeful if now.trials and not alone else []
-        return min(onwards, key=lambda e: e.total, default=None)
 
-    def _hopeful(self, found: Explanation, now: Explanation, scenery: Scenery) -> bool:
-        """Whether it makes a value known although nothing follows: the next mistake may hide it."""
-        likely = found.total < now.total + HOPE and found.own > now.own + 0.5
-        return likely and not _spoils(found, scenery) and not self._in_vain(found, scenery)
+def _hopeful(found: Explanation, now: Explanation, scenery: Scenery) -> bool:
+    """Whether it makes a value known although nothing follows: the next mistake may hide it."""
+    likely = found.total < now.total + HOPE and found.own > now.own + 0.5
+    return likely and not _spoils(found, scenery) and not _in_vain(found, scenery)
 
-    def _found(self, look: Look) -> Iterator[Explanation]:
-        """What a look finds; a fault of ours in it ends it, and is told."""
-        try:
-            yield from look.found
-        except Exception as error:
-            self.case.failed(error)
 
-    def _in_vain(self, found: Explanation, scenery: Scenery) -> bool:
-        """Whether the last repair changes a returned gradient itself and leaves it wrong."""
-        repair = found.trials[-1]
-        if not isinstance(repair, Trial):
-            return False
-        returned = scenery.returned.get(repair.slot.place)
-        return returned is not None and returned not in found.right
+def _found(case: Case, look: Look) -> Iterator[Explanation]:
+    """What a look finds; a fault of ours in it ends it, and is told."""
+    try:
+        yield from look.found
+    except Exception as error:
+        case.failed(error)
 
-    def _combined(self, better: Sequence[Explanation], scenery: Scenery) -> Explanation:
-        """The best, with the other ones that improve on it still."""
-        best = better[0]
-        if best.complete:
-            complete = [e for e in better if e.complete]
-            weighed = [(e.total + KNOWN * _was_known(e, scenery), e) for e in complete]
-            least = min(total for total, _ in weighed)
-            equals = [(e.trials[-1].statement.number, total, e) for total, e in weighed]
-            within = [e for e in equals if e[1] <= least + TIE]
-            return min(within, key=lambda e: e[:2])[2]
-        taken = {best.trials[-1].statement.number}
-        for other in better[1:]:
-            repair = other.trials[-1]
-            if repair.statement.number in taken:
-                continue
-            taken.add(repair.statement.number)
-            both = self.case.court.evaluated([*best.trials, repair])
-            enough = BETTER if both.right > best.right else MUCH
-            if both.total < best.total - enough and both.right >= best.right:
-                best = both
-        return best
 
-    def _convinces(self, best: Explanation, now: Explanation, scenery: Scenery, look: Look) -> bool:
-        """Whether it is not worth looking further."""
-        if look.enough < ANY and (_spoils(best, scenery) or only_moves(best.trials[-1])):
-            return False
-        if not best.complete:
-            more, better = len(best.right) - len(now.right), now.total - best.total
-            likely = best.price - now.price <= max(look.enough, look.partly)
-            helps = more >= look.rights or (more >= 0 and better > SURELY)
-            return likely and better > look.gain and helps
-        repair = best.trials[-1]
-        wrong = frozenset(self.case.right) - now.right
-        fits = isinstance(repair, Trial) and not scenery.misfit(repair.slot.place, wrong)
-        bonus = FITTING if fits and look.enough >= LIKELY else 0.0
-        return best.price - now.price <= look.enough + bonus
+def _in_vain(found: Explanation, scenery: Scenery) -> bool:
+    """Whether the last repair changes a returned gradient itself and leaves it wrong."""
+    repair = found.trials[-1]
+    if not isinstance(repair, Trial):
+        return False
+    returned = scenery.returned.get(repair.slot.place)
+    return returned is not None and returned not in found.right
+
+
+def _combined(case: Case, better: Sequence[Explanation], scenery: Scenery) -> Explanation:
+    """The best, with the other ones that improve on it still."""
+    best = better[0]
+    if best.complete:
+        complete = [e for e in better if e.complete]
+        weighed = [(e.total + KNOWN * _was_known(e, scenery), e) for e in complete]
+        least = min(total for total, _ in weighed)
+        equals = [(e.trials[-1].statement.number, total, e) for total, e in weighed]
+        within = [e for e in equals if e[1] <= least + TIE]
+        return min(within, key=lambda e: e[:2])[2]
+    taken = {best.trials[-1].statement.number}
+    for other in better[1:]:
+        repair = other.trials[-1]
+        if repair.statement.number in taken:
+            continue
+        taken.add(repair.statement.number)
+        both = case.court.evaluated([*best.trials, repair])
+        enough = BETTER if both.right > best.right else MUCH
+        if both.total < best.total - enough and both.right >= best.right:
+            best = both
+    return best
+
+
+def _convinces(
+    case: Case, best: Explanation, now: Explanation, scenery: Scenery, look: Look
+) -> bool:
+    """Whether it is not worth looking further."""
+    if look.enough < ANY and (_spoils(best, scenery) or only_moves(best.trials[-1])):
+        return False
+    if not best.complete:
+        more, better = len(best.right) - len(now.right), now.total - best.total
+        likely = best.price - now.price <= max(look.enough, look.partly)
+        helps = more >= look.rights or (more >= 0 and better > SURELY)
+        return likely and better > look.gain and helps
+    repair = best.trials[-1]
+    wrong = frozenset(case.right) - now.right
+    fits = isinstance(repair, Trial) and not scenery.misfit(repair.slot.place, wrong)
+    bonus = FITTING if fits and look.enough >= LIKELY else 0.0
+    return best.price - now.price <= look.enough + bonus
 
 
 def _simplest(better: Sequence[Explanation]) -> list[Explanation]:
