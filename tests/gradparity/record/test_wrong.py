@@ -15,6 +15,12 @@ MISTAKES = [
     ("a_17_mha_causal.py", "dscores *= scale", "dscores *= -scale"),
     ("b_lstm_two_outputs.py", "dW += z", "dW -= z"),
     ("b_vae_elbo.py", "dhe = dmu @ p['mu_w'].T + dlogvar @ p['lv_w'].T", "dhe = dmu @ p['mu_w'].T"),
+    (
+        "a_24_bilinear.py",
+        "dpre = np.dot(self.U, dout[n]) * expit(self.pre[n])",
+        "dpre = np.dot(self.U, dout[n])",
+    ),
+    ("b_mdn_head.py", "(post/sigma**2)", "(post/dOut[:, 0:nMix]**2)"),
 ]
 
 
@@ -32,6 +38,19 @@ def test_the_line_is_named_and_repaired(name, right, wrong, tmp_path):
         name, tmp_path, (right, wrong), (text[line - 1].strip(), found.findings[0].repair)
     )
     assert examine(Runner(brought(repaired))).ok
+
+
+SHAPES = [
+    ("b_gcn.py", "d_weight = self.agg.T @ dz", "d_weight = dz"),
+    ("a_05_conv_loops.py", "dx = dx_pad[:, :, pad:pad + H, pad:pad + W]", "dx = dx_pad"),
+]
+
+
+@pytest.mark.parametrize(("name", "right", "wrong"), SHAPES)
+def test_where_a_wrong_shape_comes_from(name, right, wrong, tmp_path):
+    runner = Runner(brought(written(name, tmp_path, (right, wrong))))
+    found = recording_of(examine(runner), runner)
+    assert [f.text for f in found.findings] == [wrong]
 
 
 def test_a_report_is_an_error_message(tmp_path):

@@ -121,6 +121,8 @@ class Looks:
             yield Look(QUITE, self.partly, self._local(self.stages.unknown, kind))
         for kind in ("small", "deep"):
             yield Look(QUITE, self.partly, self._tried(self.stages.still, kind))
+        if self.single and not self.few:  # before what only helps is taken for all there is
+            yield Look(QUITE, NEVER, self._tried(self.stages.fits, "small", hasty=True), rights=1)
         if not self.alone:
             gain = MUCH if self.now.trials or not self.single else CLEARLY
             enough = QUITE if self.single else ANY

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import combinations
 
 from gradparity.record.frontend.source import Statement
 from gradparity.record.locate.by_running import rescaled_arrays
@@ -19,6 +20,7 @@ from gradparity.record.locate.trials.probe import Trial
 from gradparity.record.locate.trials.repairs import Explanation, Repair, only_moves
 
 MOST_REPAIRS = 12
+FEW_REPAIRS, AS_WELL = 2, 0.5  # of fewer repairs: how many, how much less may be known with them
 FITTING = 1.0  # how much more it may cost where exactly the wrong gradients depend on it
 SURELY = 6.0  # by how much a repair that puts no gradient right has to improve
 KNOWN = 0.7  # what it costs to change what was a true quantity
@@ -43,7 +45,8 @@ def explained(case: Case, start: Sequence[Repair] = ()) -> Explanation:
         now = following
         if not now.complete:
             record, truth = case.recorded_with(now.trials)
-    return _defined(case, _pruned(case, _refined(case, now)))
+    found = _refined(case, _fewest(case, now))
+    return _defined(case, _fewest(case, _pruned(case, found)))
 
 
 def rescaled(case: Case, trials: Sequence[Repair]) -> Explanation:
@@ -64,6 +67,18 @@ def certain(case: Case, trials: Sequence[Repair]) -> list[Repair]:
         if len(fewer.right) >= len(whole.right) and fewer.score >= whole.score - HELPS:
             kept.remove(trial)
     return kept
+
+
+def _fewest(case: Case, found: Explanation) -> Explanation:
+    """One or two of the repairs that do as well alone: they explain what the others guessed."""
+    if not found.complete:
+        return found
+    for size in range(1, min(FEW_REPAIRS, len(found.trials) - 1) + 1):
+        fewer = [case.court.evaluated(some) for some in combinations(found.trials, size)]
+        equals = [e for e in fewer if e.complete and e.score >= found.score - AS_WELL]
+        if equals:
+            return min(equals, key=lambda e: e.total)
+    return found
 
 
 def _pruned(case: Case, found: Explanation) -> Explanation:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradparity.record.frontend.source import Slot, Statement
+from gradparity.record.graph.nodes import Array
 from gradparity.record.locate.case import Case
+from gradparity.record.locate.known.recognise import EXACT, fingerprints
 from gradparity.record.locate.trials.repairs import Repair
 from gradparity.record.run.runs import Record
 
@@ -50,10 +52,31 @@ def _of_wrong_shape(case: Case, record: Record) -> list[Statement]:
         places = record.gradients[path]
         if places.shape == right.shape:
             continue
-        same = [s.slot for s in record.seen if np.array_equal(s.provenance, places)]
-        for number in same[-1:]:
-            found[_binding(case, slots[number])] = None
+        value = record.graph.values(places)
+        same = [
+            slots[s.slot]
+            for s in record.seen
+            if s.provenance.shape == places.shape
+            and np.array_equal(record.graph.values(s.provenance), value)
+        ]
+        if same:
+            found[_where_made(case, same, value)] = None
     return list(found)
+
+
+def _where_made(case: Case, slots: Sequence[Slot], value: Array) -> Statement:
+    """Where a value of the wrong shape was made; if it is a true quantity, where it was named."""
+    states, _, _ = case.table.states(fingerprints([value]))
+    if states[0] != EXACT:
+        return slots[0].statement
+    made = slots[0].statement
+    named = (s for s in slots if s.statement is not made and _names(s))
+    return next((s.statement for s in named), _binding(case, slots[-1]))
+
+
+def _names(slot: Slot) -> bool:
+    """Whether it only gives a value another name."""
+    return slot.kind in ("value", "element", "return") and isinstance(slot.expression, ast.Name)
 
 
 def _binding(case: Case, slot: Slot) -> Statement:

@@ -288,13 +288,14 @@ LOCAL: tuple[tuple[str, Callable, float], ...] = (
     ("(1 - {a} ** 2)", lambda a: 1 - a * a, 4.0),
     ("(1 - {a})", lambda a: 1 - a, 4.0),
     ("({a} > 0)", lambda a: a > 0, 3.8),
+    ("1 / (1 + np.exp(-{a}))", lambda a: 1 / (1 + np.exp(-a)), 4.2),
     ("np.exp({a})", np.exp, 4.4),
     ("{a} ** 2", lambda a: a * a, 4.4),
 )
 
 
 def _local(value: Any, name: str, other: Any) -> Changes:
-    """A missing derivative of an activation: the sigmoid's, tanh's, a rectifier's."""
+    """A missing derivative of an activation: the sigmoid's, tanh's, a rectifier's, softplus's."""
     for form, run, price in LOCAL:
         text = form.format(a=name)
         yield Change(
