@@ -60,11 +60,10 @@ def _with_lines(subject: Subject, name: str, seed: int) -> Diagnosis:
     diagnosis, case, explanation = judge(subject, name, seed)
     if case is None or explanation is None or not any(f.equation for f in diagnosis.findings):
         return diagnosis
-    times = [call.probe.time for call in case.close]
-    number = times.index(TRACED) if TRACED in times else 0
+    call = next((c for c in case.close if c.probe.time == TRACED), case.close[0])
     try:
-        events = Tracer(subject.function).run(lambda: subject.run(case.close[number].probe))
+        events = Tracer(subject.function).run(lambda: subject.run(call.probe))
     except (OSError, TypeError, SubjectError):  # no source, or it behaves otherwise under a tracer
         return diagnosis
-    located = locate(diagnosis.findings, case, explanation, number, events)
+    located = locate(diagnosis.findings, explanation, call, events)
     return replace(diagnosis, findings=tuple(located))

@@ -25,6 +25,11 @@ HIDDEN, INPUTS = 9, 11
 Gradients = dict[str, np.ndarray]
 
 
+def shared(path: str) -> str:
+    """The leaf whose gradient another one has too: a second bias `b_f'` has that of `b_f`."""
+    return path.rstrip("'")
+
+
 @dataclass(frozen=True)
 class Probe:
     """One call of a subject, in the project's own terms.
@@ -37,7 +42,7 @@ class Probe:
         W_v, b_v, targets: of a model.
         dh: upstream gradients `(time, hidden, batch)` of a layer or cell.
         dC: upstream gradient `(hidden, batch)` of the last C, if the subject takes one.
-        film: whether no token repeats, so that deltas can be read off.
+        distinct: whether no token repeats, so that deltas can be read off.
     """
 
     name: str
@@ -50,7 +55,7 @@ class Probe:
     targets: Any = None
     dh: Any = None
     dC: Any = None
-    film: bool = True
+    distinct: bool = True
 
     @property
     def time(self) -> int:
@@ -145,11 +150,11 @@ def draw(
         targets = rng.integers(0, inputs, (time, batch))
         return Probe(
             name, layer, x, h0, C0, weights(inputs, hidden), biases(inputs), targets,
-            film=not repeat,
+            distinct=not repeat,
         )  # fmt: skip
     upstream = rng.standard_normal((time, *shape))
     upstream_C = rng.standard_normal(shape) if dC or kind == "cell" else None
-    return Probe(name, layer, x, h0, C0, dh=upstream, dC=upstream_C, film=not repeat)
+    return Probe(name, layer, x, h0, C0, dh=upstream, dC=upstream_C, distinct=not repeat)
 
 
 def probes_for(

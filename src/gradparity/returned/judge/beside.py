@@ -54,7 +54,7 @@ def embedding(
         name: what the subject calls it.
     """
     right = [
-        (call.probe.film, equal(call.grads[EMBEDDING], expected, tolerance))
+        (call.probe.distinct, equal(call.grads[EMBEDDING], expected, tolerance))
         for call, expected in zip(calls, made, strict=True)
         if expected is not None
     ]

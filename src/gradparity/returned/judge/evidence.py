@@ -37,10 +37,11 @@ class Evidence:
 
     def calls(self) -> list[Call]:
         """Gradients with the loss's factor taken out."""
+        numbers = np.cumsum([probe.distinct for probe in self.probes]) - 1
         return [
-            Call(p, f, {k: g / factor for k, g in r.grads.items()}, factor)
-            for p, f, r, factor in zip(
-                self.probes, self.films, self.returned, self.forward.factors, strict=True
+            Call(p, f, {k: g / factor for k, g in r.grads.items()}, factor, int(number))
+            for p, f, r, factor, number in zip(
+                self.probes, self.films, self.returned, self.forward.factors, numbers, strict=True
             )
         ]
 

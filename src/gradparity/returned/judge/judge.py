@@ -8,7 +8,7 @@ import numpy as np
 
 from gradparity.lstm.film import Array
 from gradparity.lstm.simulate import Plan
-from gradparity.returned.call.probes import Gradients, synthesize
+from gradparity.returned.call.probes import Gradients, shared, synthesize
 from gradparity.returned.call.subject import Subject
 from gradparity.returned.judge.beside import EMBEDDING, SECOND, embedding, second_bias, without
 from gradparity.returned.judge.differences import judge_by_differences
@@ -104,10 +104,9 @@ def _embeddings(calls: Sequence[Call], found: Judged) -> list[Array | None]:
     explanation = found.explanation or Explanation()
     if found.diagnosis.verdict == "wrong" and found.explanation is None:
         return [None] * len(calls)
-    close = [call for call in calls if call.probe.film]
     return [
-        apply(explanation, call, close.index(call) if call.probe.film else 0)[0][EMBEDDING]
-        if call.probe.film or not explanation.unknown
+        apply(explanation, call)[0][EMBEDDING]
+        if call.probe.distinct or not explanation.unknown
         else None
         for call in calls
     ]
@@ -121,10 +120,10 @@ def _embedding_name(subject: Subject) -> str:
 def _compared(calls: Sequence[Call], true: Sequence[Gradients]) -> str:
     """How much was compared, and how closely it agreed."""
     difference = max(
-        float(np.abs(grad - t[path.rstrip("'")]).max() / np.abs(t[path.rstrip("'")]).max())
+        float(np.abs(grad - t[shared(path)]).max() / np.abs(t[shared(path)]).max())
         for call, t in zip(calls, true, strict=True)
         for path, grad in call.grads.items()
-        if t[path.rstrip("'")].any()
+        if t[shared(path)].any()
     )
     times = sorted({call.probe.time for call in calls})
     lengths = "one step" if times == [1] else f"{times[0]} to {times[-1]} steps"
@@ -138,15 +137,13 @@ def _scale(calls: Sequence[Call], true: Sequence[Gradients], tolerance: float) -
     """The factor over all leaves in words, "" for 1, or None where there is no such factor."""
     factors = []
     for call, expected in zip(calls, true, strict=True):
-        paths = [
-            p for p in call.grads if p.rstrip("'") in expected and p not in ("dx", "dh0", "dC0")
-        ]
+        paths = [p for p in call.grads if shared(p) in expected and p not in ("dx", "dh0", "dC0")]
         got = np.concatenate([call.grads[p].ravel() for p in paths])
-        right = np.concatenate([expected[p.rstrip("'")].ravel() for p in paths])
+        right = np.concatenate([expected[shared(p)].ravel() for p in paths])
         factor = float(got @ right / (right @ right))
         for path, grad in call.grads.items():
             inputs = path in ("dx", "dh0", "dC0")
-            reference = expected[path.rstrip("'")]
+            reference = expected[shared(path)]
             options = (factor, 1.0) if inputs else (factor,)
             if not any(_close(grad, f * reference, tolerance) for f in options):
                 return None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gradparity.lstm.film import Array
-from gradparity.returned.call.probes import Gradients, Probe
+from gradparity.returned.call.probes import Gradients, Probe, shared
 from lstm_spec import GATES
 
 STEP = 2e-3
@@ -97,7 +97,7 @@ def _stepped(array: Array, entry: tuple[int, ...], step: float) -> Array:
 
 def gate_of(path: str) -> str:
     """The gate that a leaf belongs to, "W_v" for the readout, or ""."""
-    name = path.partition("[")[0].rstrip("'")
+    name = shared(path.partition("[")[0])
     if name in ("W_v", "b_v"):
         return "W_v"
     return name[-1] if name[-1] in GATES and name[1:2] == "_" else ""

@@ -9,7 +9,7 @@ from gradparity.lstm.equations import EQUATIONS, Mistake
 from gradparity.lstm.film import Array
 from gradparity.lstm.forms import Form
 from gradparity.lstm.simulate import Plan
-from gradparity.returned.call.probes import Gradients, synthesize
+from gradparity.returned.call.probes import Gradients, shared, synthesize
 from gradparity.returned.search.replay import Call
 
 INPUTS = ("dx", "dh0", "dC0")
@@ -28,7 +28,7 @@ def _clipped(calls: Sequence[Call], true: Sequence[Gradients], tolerance: float)
     Interval and norm are in the subject's own units. Gradients by the inputs may be left whole.
     """
     pairs = [
-        (p, call.factor * g, call.factor * t[p.rstrip("'")])
+        (p, call.factor * g, call.factor * t[shared(p)])
         for call, t in zip(calls, true, strict=True)
         for p, g in call.grads.items()
     ]
@@ -44,9 +44,9 @@ def _clipped(calls: Sequence[Call], true: Sequence[Gradients], tolerance: float)
 def _clipped_to_norm(calls: Sequence[Call], true: Sequence[Gradients], tolerance: float) -> str:
     norms = []
     for call, t in zip(calls, true, strict=True):
-        paths = [p for p in call.grads if p.rstrip("'") in t]
+        paths = [p for p in call.grads if shared(p) in t]
         got = np.concatenate([call.grads[p].ravel() for p in paths])
-        right = np.concatenate([t[p.rstrip("'")].ravel() for p in paths])
+        right = np.concatenate([t[shared(p)].ravel() for p in paths])
         factor = float(got @ right / (right @ right))
         if not 0 < factor <= 1 + 1e-6 or not _close(got, factor * right, tolerance):
             return ""
@@ -97,7 +97,7 @@ def _cut_carries(cut: Callable[[int, int], bool]) -> list[Mistake]:
 
 
 def _same(call: Call, made: Gradients, tolerance: float) -> bool:
-    return all(_close(g, made[p.rstrip("'")], tolerance) for p, g in call.grads.items())
+    return all(_close(g, made[shared(p)], tolerance) for p, g in call.grads.items())
 
 
 def _close(got: Array, expected: Array, tolerance: float) -> bool:

@@ -20,9 +20,8 @@ from gradparity.returned.call.probes import Gradients
 from gradparity.returned.lines.targets import UPSTREAM, multiplied, subsets, targets
 from gradparity.returned.lines.trace import Event
 from gradparity.returned.report.findings import Finding, Location
-from gradparity.returned.search.case import Case
 from gradparity.returned.search.explanation import B5, B11, GATE_KEYS, Explanation
-from gradparity.returned.search.replay import apply
+from gradparity.returned.search.replay import Call, apply
 from lstm_spec import GATES
 
 LINE_ORDER = (GATE_KEYS["o"], B5, *(GATE_KEYS[gate] for gate in "gif"), B11)
@@ -39,20 +38,19 @@ Mark = tuple[int, float, float]  # entries, sum, sum of squares
 
 def locate(
     findings: Sequence[Finding],
-    case: Case,
     explanation: Explanation,
-    number: int,
+    call: Call,
     events: Sequence[Event],
 ) -> list[Finding]:
     """Findings with the lines that computed each, where they were found.
 
     Args:
         findings: of the explanation.
-        case, explanation: what was looked at, and what was found.
-        number: which of the close probes was traced.
+        explanation: what was found.
+        call: the one that was traced.
         events: what its lines did.
     """
-    locator = _Locator(*apply(explanation, case.close[number], number), explanation, events)
+    locator = _Locator(*apply(explanation, call), explanation, events)
     located = []
     for finding in findings:
         key = (finding.equation, "v" if finding.gate == "W_v" else finding.gate)

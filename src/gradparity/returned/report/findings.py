@@ -47,6 +47,7 @@ class Finding:
         alternatives: other causes that explain the same, from outside.
         location: the line that computed it, where it was found.
         also: lines of further slips in the same equation.
+        written: what was written for what, where `mistake` says just that.
     """
 
     equation: str
@@ -58,6 +59,7 @@ class Finding:
     alternatives: tuple[str, ...] = ()
     location: Location | None = None
     also: tuple[Location, ...] = ()
+    written: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The format of `gradparity diagnose --json`."""

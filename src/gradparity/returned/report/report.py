@@ -89,7 +89,7 @@ def _entry(findings: Sequence[Finding], steps: int) -> list:
         if part
     )
     lines = [Text(f"{first.explanation}{f' ({where})' if where else ''}", "red")]
-    lines += [_wrote(part) for part in first.mistake.split("; ")]
+    lines += [_wrote(*pair) for pair in first.written] or [Text(first.mistake)]
     if first.alternatives:
         same = " or as ".join(first.alternatives)
         lines.append(Text(f"from outside it looks the same as {same}", "dim"))
@@ -98,10 +98,7 @@ def _entry(findings: Sequence[Finding], steps: int) -> list:
     return [Padding(line, (0, 0, 0, 7), expand=False) for line in lines]
 
 
-def _wrote(mistake: str) -> Text:
-    wrong, belongs, right = mistake.partition(" for ")
-    if not belongs:
-        return Text(mistake)
+def _wrote(wrong: str, right: str) -> Text:
     return Text.assemble("wrote ", (wrong, "bold"), ", should be ", (right, "bold"))
 
 

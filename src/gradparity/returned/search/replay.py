@@ -7,19 +7,24 @@ import numpy as np
 
 from gradparity.lstm.film import Array, Film
 from gradparity.lstm.simulate import Plan
-from gradparity.returned.call.probes import Gradients, Probe, synthesize
+from gradparity.returned.call.probes import Gradients, Probe, shared, synthesize
 from gradparity.returned.search.explanation import Explanation
 from lstm_spec import GATES
 
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """A probe and what the subject returned for it, its loss's scale taken out."""
+    """A probe and what the subject returned for it, its loss's scale taken out.
+
+    Attributes:
+        number: among those in which no token repeats, for which arrays may be given.
+    """
 
     probe: Probe
     film: Film
     grads: Gradients
     factor: float = 1.0
+    number: int = 0
 
 
 class Replay:
@@ -35,7 +40,7 @@ class Replay:
 
     def __init__(self, calls: Sequence[Call], tolerance: float) -> None:
         self.calls, self.tolerance = calls, tolerance
-        self.close = [call for call in calls if call.probe.film]
+        self.close = [call for call in calls if call.probe.distinct]
 
     def reproduces(
         self,
@@ -52,14 +57,13 @@ class Replay:
         """
         free = _free_leaves(explanation)
         for call in self.calls if calls is None else calls:
-            if explanation.unknown and not call.probe.film:
+            if explanation.unknown and not call.probe.distinct:
                 continue
-            number = self.close.index(call) if call.probe.film else 0
-            made, film = apply(explanation, call, number)
+            made, film = apply(explanation, call)
             for path, array in call.grads.items():
                 if path in free or (leaves and path not in leaves):
                     continue
-                if equal(array, made[path.rstrip("'")], self.tolerance):
+                if equal(array, made[shared(path)], self.tolerance):
                     continue
                 # Code that forms dx and dh apart may have either right.
                 if path != "dx" or not equal(array, _right_dx(film), self.tolerance):
@@ -76,20 +80,17 @@ def _right_dx(film: Film) -> Array:
     ])  # fmt: skip
 
 
-def apply(
-    explanation: Explanation, call: Call, number: int, *, keep: bool = False
-) -> tuple[Gradients, Film]:
+def apply(explanation: Explanation, call: Call, *, keep: bool = False) -> tuple[Gradients, Film]:
     """A simulated backward pass with an explanation's mistakes, and its film.
 
     Args:
         explanation: the mistakes.
         call: the probe.
-        number: which of the probes it is for which arrays are given.
         keep: do not replace anything by what is given.
     """
     film = Film(call.film.params, dict(call.film.values))
     if not keep:
-        film.given = {symbol: arrays[number] for symbol, arrays in explanation.given.items()}
+        film.given = {symbol: arrays[call.number] for symbol, arrays in explanation.given.items()}
     return synthesize(call.probe, Plan(explanation.mistakes), film)
 
 

@@ -32,7 +32,7 @@ def finding_list(
         return [nothing_fits(case)], [], {}
     best, others = explanations[0], explanations[1:]
     call = max(case.close, key=lambda c: c.probe.time)
-    film = apply(best, call, case.close.index(call))[1]
+    film = apply(best, call)[1]
     notes, findings = [], []
     keys = sorted([*best.written, *best.unknown], key=_order)
     for key in dict.fromkeys(keys):
@@ -80,17 +80,15 @@ def _known(
             alternatives.append(_sentence(other.written[instead[0]][0].mistakes))
         elif key in other.written and not lacking and not instead:
             alternatives.append(_sentence(other.written[key][0].mistakes))
-    own, texts = _sentence(mistakes), dict.fromkeys(map(written_for, mistakes))
+    own = _sentence(mistakes)
+    written = tuple(dict.fromkeys((m.form.code, m.right.code) for m in mistakes))
     distinct = tuple(dict.fromkeys(a for a in alternatives if a != own))
+    texts = "; ".join(f"{wrong} for {right}" for wrong, right in written)
     return Finding(
-        key[0], gate_word(key), _times(mistakes, film), "; ".join(texts),
+        key[0], gate_word(key), _times(mistakes, film), texts,
         "; ".join(dict.fromkeys(m.form.wrong for m in mistakes)), True, distinct,
+        written=written,
     )  # fmt: skip
-
-
-def written_for(mistake: Mistake) -> str:
-    """`C[t] for C[t-1]`."""
-    return f"{mistake.form.code} for {mistake.right.code}"
 
 
 def _sentence(mistakes: Sequence[Mistake]) -> str:
@@ -125,7 +123,7 @@ def _positive_scale(key: Key, way: Written) -> str:
 def error_map(case: Case, best: Explanation) -> Errors:
     """Relative error of each adjoint at each step of the longest probe."""
     call = max(case.close, key=lambda c: c.probe.time)
-    theirs = apply(best, call, case.close.index(call))[1]
+    theirs = apply(best, call)[1]
     true = synthesize(call.probe, Plan(), call.film)[1]
     found: Errors = {}
     for number, symbol in QUANTITIES.items():
@@ -141,8 +139,8 @@ def error_map(case: Case, best: Explanation) -> Errors:
 
 def _exchanged(case: Case, best: Explanation) -> list[str]:
     """A note where two gates have each other's deltas."""
-    number = min(range(len(case.close)), key=lambda n: case.close[n].probe.time)
-    theirs, true = apply(best, case.close[number], number)[1], case.true[number]
+    call = min(case.close, key=lambda call: call.probe.time)
+    theirs, true = apply(best, call)[1], case.true[call.number]
 
     def has(gate: str, other: str) -> bool:
         return equal(theirs[f"da_{gate}"], true[f"da_{other}"], case.tolerance)

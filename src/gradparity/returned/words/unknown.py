@@ -8,7 +8,7 @@ from gradparity.lstm.equation import Key
 from gradparity.lstm.equations import EQUATIONS, QUANTITIES
 from gradparity.lstm.film import Array
 from gradparity.lstm.simulate import Plan
-from gradparity.returned.call.probes import synthesize
+from gradparity.returned.call.probes import shared, synthesize
 from gradparity.returned.report.findings import Finding, gate_word, name_of
 from gradparity.returned.search.case import Case
 from gradparity.returned.search.explanation import Explanation
@@ -23,8 +23,8 @@ def unknown(case: Case, best: Explanation, key: Key) -> Finding:
     if freed and not best.given:
         return _unknown_input(case, best, key, freed)
     theirs, right = [], []
-    for n, call in enumerate(case.close):
-        made, own = apply(best, call, n, keep=True)[1], apply(best, call, n)[1]
+    for call in case.close:
+        made, own = apply(best, call, keep=True)[1], apply(best, call)[1]
         symbol = QUANTITIES.get(key[0], "dh" if key[0] == "B10" else "dC")
         symbol = {"B10": "dh", "B11": "dC"}.get(key[0], symbol)
         theirs.append(own[symbol])
@@ -47,8 +47,8 @@ def unknown(case: Case, best: Explanation, key: Key) -> Finding:
 def _unknown_input(case: Case, best: Explanation, key: Key, leaves: Sequence[str]) -> Finding:
     """What can be said of a wrong gradient by an input."""
     pairs = [
-        (call.grads[leaf], apply(best, call, n, keep=True)[0][leaf])
-        for n, call in enumerate(case.close)
+        (call.grads[leaf], apply(best, call, keep=True)[0][leaf])
+        for call in case.close
         for leaf in leaves
     ]
     with np.errstate(all="ignore"):
@@ -113,7 +113,7 @@ def nothing_fits(case: Case) -> Finding:
     for call in case.calls:
         true = synthesize(call.probe, Plan(), call.film)[0]
         for path, grad in call.grads.items():
-            expected = true[path.rstrip("'")]
+            expected = true[shared(path)]
             if np.abs(grad - expected).max() > case.tolerance * np.abs(expected).max():
                 wrong.append(path)
     leaves = ", ".join(dict.fromkeys(wrong))
