@@ -139,6 +139,7 @@ class Hooks:
         function = _initialised(function)
         if self.program.unclipped and self._lets_pass(function, arguments[1:], options):
             return unclipped(*arguments, **options)
+        _require_fit(function, arguments)
         return function(*arguments, **options)
 
     def _lets_pass(self, function: Callable, bounds: tuple, options: Mapping[str, Any]) -> bool:
@@ -275,6 +276,15 @@ def _initialised(function: Callable) -> Callable:
     if function is np.empty:
         return np.zeros
     return np.zeros_like if function is np.empty_like else function
+
+
+def _require_fit(function: Callable, arguments: tuple) -> None:
+    """Refuse values of more axes than there are places: at those, NumPy's `at` would crash."""
+    ufunc = getattr(function, "__self__", None)
+    if isinstance(ufunc, np.ufunc) and function.__name__ == "at" and len(arguments) == 3:
+        array, places, values = arguments
+        if np.ndim(values) > np.ndim(array[places]):
+            raise ValueError(f"{np.ndim(values)} axes do not fit into {np.ndim(array[places])}")
 
 
 def _asked(function: Callable, arguments: tuple) -> tuple[Callable, tuple]:
