@@ -174,10 +174,16 @@ def _found(case: Case, look: Look) -> Iterator[Explanation]:
 
 
 def _in_vain(found: Explanation, scenery: Scenery) -> bool:
-    """Whether the last repair changes a returned gradient itself and leaves it wrong."""
+    """Whether the last repair changes a returned gradient itself and leaves it wrong.
+
+    Or makes nothing of what is computed once: without a wrong value more is true, but no repair.
+    """
     repair = found.trials[-1]
-    if not isinstance(repair, Trial):
+    if not isinstance(repair, Trial) or found.complete:
         return False
+    once = scenery.counts.get(repair.slot.place) == 1
+    if once and repair.values and not any(v.any() for v in repair.values.values()):
+        return True
     returned = scenery.returned.get(repair.slot.place)
     return returned is not None and returned not in found.right
 

@@ -66,6 +66,8 @@ def atoms_of(scope: Scope | None, names: Mapping[str, Any], given: Mapping[str, 
     """
     texts: dict[str, None] = {}
     written = _written(scope) if scope is not None else ()
+    sums = _sums(scope) if scope is not None else frozenset[str]()
+    names = {k: float(v) if type(v) is int and k in sums else v for k, v in names.items()}
     counters = _counters(scope, names)
     for name, value in names.items():
         if name.isidentifier() and (is_value(value) or _is_whole(value)):
@@ -103,6 +105,28 @@ def atoms_of(scope: Scope | None, names: Mapping[str, Any], given: Mapping[str, 
         if is_value(value) or _is_whole(value):
             found.append(atom)
     return found[:MOST]
+
+
+@lru_cache(maxsize=200)
+def _sums(scope: Scope) -> frozenset[str]:
+    """Names that begin as a number and get more: arrays, although they are a plain 0 at first."""
+    begun, later = set[str](), set[str]()
+    for node in ast.walk(scope):
+        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            later.add(node.target.id)
+        elif isinstance(node, ast.Assign):
+            for target, value in _bound(node):
+                (begun if isinstance(value, ast.Constant) else later).add(target)
+    return frozenset(begun & later)
+
+
+def _bound(node: ast.Assign) -> Iterator[tuple[str, ast.expr]]:
+    """Names that an assignment binds, with what each gets."""
+    for target in node.targets:
+        pairs = [(target, node.value)]
+        if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+            pairs = list(zip(target.elts, node.value.elts, strict=False))
+        yield from ((t.id, value) for t, value in pairs if isinstance(t, ast.Name))
 
 
 @lru_cache(maxsize=200)

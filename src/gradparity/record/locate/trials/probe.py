@@ -201,6 +201,8 @@ class Prober(Hooks):
                 continue
             if isinstance(value, np.ndarray | float | np.floating):
                 atoms.append((atom, value))
+            elif type(value) is int:  # a sum that has not begun
+                atoms.append((atom, float(value)))
         slices = [] if scope is None else slices_of(scope)
         counts = {
             k: int(v)

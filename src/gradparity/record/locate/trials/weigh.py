@@ -1,5 +1,6 @@
 """Which of many changes are worth running: by what they do to first order, and by replay."""
 
+import ast
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -168,7 +169,7 @@ class Scales:
             t
             for t in trials
             if t.price <= SLIP
-            and t.slot.place in self.scenery.recurrent
+            and (t.slot.place in self.scenery.recurrent or _reads_itself(t))
             and not self.complete(t)
             and t.values
         ]
@@ -205,3 +206,10 @@ class Scales:
     def _known(self, values: Sequence[Array]) -> Array:
         states, _, _ = self.table.states(fingerprints(values))
         return np.isin(states, (EXACT, PARTIAL))
+
+
+def _reads_itself(trial: Trial) -> bool:
+    """Whether what a statement binds would be read by it, as in a sum over executions."""
+    node, key = trial.slot.statement.node, trial.change.key
+    names = [ast.unparse(t) for t in node.targets] if isinstance(node, ast.Assign) else []
+    return key[0] == "replace" and key[1] in names
