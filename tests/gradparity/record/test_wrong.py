@@ -40,6 +40,31 @@ def test_the_line_is_named_and_repaired(name, right, wrong, tmp_path):
     assert examine(Runner(brought(repaired))).ok
 
 
+SEVERAL = {
+    "a sign that shows in two lines behind it": (
+        "a_18_attention_single.py",
+        ("['Wk'] = np.matmul(Xt, dK)", "['Wk'] = np.matmul(Xt, dV)"),
+        ("dV = np.matmul(self.A", "dV = -np.matmul(self.A"),
+    ),
+    "a sum that begins as a plain 0": (
+        "b_gru_before.py",
+        ("dh_next = dh * (1 - z)", "dh_next = 0.5 * (dh * (1 - z))"),
+        ("dbz = dbz + daz", "dbz = dbh + daz"),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SEVERAL)
+def test_two_at_once(what, tmp_path):
+    name, *pairs = SEVERAL[what]
+    runner = Runner(brought(written(name, tmp_path, *pairs)))
+    found = recording_of(examine(runner), runner)
+    wrong = {next(w for _, w in pairs if w in f.text) for f in found.findings}
+    assert wrong == {w for _, w in pairs}
+    assert len(found.findings) == 2
+    assert all(f.cause and f.repair for f in found.findings)
+
+
 SHAPES = [
     ("b_gcn.py", "d_weight = self.agg.T @ dz", "d_weight = dz"),
     ("a_05_conv_loops.py", "dx = dx_pad[:, :, pad:pad + H, pad:pad + W]", "dx = dx_pad"),

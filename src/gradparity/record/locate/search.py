@@ -24,6 +24,7 @@ FEW_REPAIRS, AS_WELL = 2, 0.5  # of fewer repairs: how many, how much less may b
 FITTING = 1.0  # how much more it may cost where exactly the wrong gradients depend on it
 SURELY = 6.0  # by how much a repair that puts no gradient right has to improve
 KNOWN = 0.7  # what it costs to change what was a true quantity
+MERGING_SECONDS = 3.0
 TIE = 0.3  # by how little a repair may be worse than one of a later statement
 SURE = 4.5  # price of a repair up to which it is told although it is not all
 HOPE = 2.5  # by how much a repair may be worse whose own value becomes known
@@ -46,7 +47,7 @@ def explained(case: Case, start: Sequence[Repair] = ()) -> Explanation:
         if not now.complete:
             record, truth = case.recorded_with(now.trials)
     found = _refined(case, _fewest(case, now))
-    return _defined(case, _fewest(case, _pruned(case, found)))
+    return _defined(case, _merged(case, _fewest(case, _pruned(case, found))))
 
 
 def rescaled(case: Case, trials: Sequence[Repair]) -> Explanation:
@@ -79,6 +80,27 @@ def _fewest(case: Case, found: Explanation) -> Explanation:
         if equals:
             return min(equals, key=lambda e: e.total)
     return found
+
+
+def _merged(case: Case, found: Explanation) -> Explanation:
+    """One repair in the place of two alike, where both mend what came from one mistake before."""
+    for one, other in combinations(found.trials, 2):
+        alike = isinstance(one, Trial) and isinstance(other, Trial) and _alike(one, other)
+        if found.complete and alike:
+            rest = case.court.evaluated([t for t in found.trials if t not in (one, other)])
+            case.deadline = max(case.deadline, time.process_time() + MERGING_SECONDS)
+            scenery = case.scenery(*case.recorded_with(rest.trials))
+            single = _alone(case, rest, scenery)
+            if single is not None and single.complete and single.price < found.price:
+                return single
+    return found
+
+
+def _alike(one: Trial, other: Trial) -> bool:
+    """Whether two repairs do the same: a sign, a factor, an operator."""
+    signs = {("negate",), ("no sign",), ("op", "Add"), ("op", "Sub")}
+    keys = one.change.key, other.change.key
+    return keys[0] == keys[1] or signs.issuperset(keys)
 
 
 def _pruned(case: Case, found: Explanation) -> Explanation:
