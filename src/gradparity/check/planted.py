@@ -33,8 +33,8 @@ def run_films(params: Params, batch: Batch) -> list[Film]:
     The top film holds, besides a layer's symbols, v, y, target (one-hot) and mask.
     """
     time, size = batch.tokens.shape
-    identity = np.eye(len(params.b_v))
-    x = identity[batch.tokens].transpose(0, 2, 1)
+    vocab = len(params.b_v)
+    x = _one_hot(batch.tokens, vocab)
     state = batch.initial_state or zero_state(config_of(params), size)
     films: list[Film] = []
     for k, layer in enumerate(params.layers):
@@ -45,10 +45,15 @@ def run_films(params: Params, batch: Batch) -> list[Film]:
     top["v"] = params.W_v @ top["h"] + params.b_v[:, None]  # F7
     exponential = np.exp(top["v"] - top["v"].max(axis=1, keepdims=True))
     top["y"] = exponential / exponential.sum(axis=1, keepdims=True)  # F8
-    top["target"] = identity[batch.targets].transpose(0, 2, 1)
+    top["target"] = _one_hot(batch.targets, vocab)
     mask = np.ones((time, size)) if batch.mask is None else batch.mask.astype(float)
     top["mask"] = mask[:, None, :]
     return films
+
+
+def _one_hot(tokens: np.ndarray, vocab: int) -> np.ndarray:
+    """Tokens `(time, batch)` as columns `(time, vocab, batch)`."""
+    return (tokens[:, None] == np.arange(vocab)[:, None]).astype(float)
 
 
 class Planted:
