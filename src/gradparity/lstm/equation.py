@@ -1,6 +1,7 @@
 """What an equation of the backward pass is: factors, each with its right and its wrong forms."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from gradparity.lstm.forms import Slot
 
@@ -36,4 +37,8 @@ class Equation:
 
     def slot(self, name: str) -> Slot:
         """A factor by name."""
-        return next(slot for slot in (*self.slots, *self.terms) if slot.name == name)
+        return self._named[name]
+
+    @cached_property
+    def _named(self) -> dict[str, Slot]:
+        return {slot.name: slot for slot in (*self.slots, *self.terms)}

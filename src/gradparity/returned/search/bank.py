@@ -20,6 +20,7 @@ SAMPLED = 10  # entries on which a product is tried before it is tried on all
 # Of the largest value: what is read off carries rounding from all steps. In float32 the tolerance
 # is hardly above that.
 FLOOR, FLOOR_OF_SINGLE, SINGLE = 1e-4, 0.5, 1e-6
+MOST_KEPT = 64  # tolerances of vectors, and products: the same are asked for again and again
 MOST_WAYS = 64  # of writing one equation: more fit only where nearly everything vanishes
 
 
@@ -28,6 +29,7 @@ class Field:
 
     def __init__(self, films: Sequence[Film], tolerance: float) -> None:
         self.films, self.tolerance = films, tolerance
+        self._allowed: dict[int, tuple[Array, Array]] = {}
         self._shapes = [film["h"].shape for film in films]
         self._blocks = np.concatenate([
             np.full(film["h"][0].size, n)
@@ -67,6 +69,14 @@ class Field:
 
     def allowed(self, vector: Array) -> Array:
         """The difference that rounding may make to each entry."""
+        had = self._allowed.get(id(vector))
+        if had is None or had[0] is not vector:
+            had = self._allowed[id(vector)] = (vector, self._allowed_of(vector))
+            while len(self._allowed) > MOST_KEPT:
+                del self._allowed[next(iter(self._allowed))]
+        return had[1]
+
+    def _allowed_of(self, vector: Array) -> Array:
         scale = self.scale(vector)
         floor = FLOOR if self.tolerance < SINGLE else FLOOR_OF_SINGLE
         return self.tolerance * np.maximum(scale, floor * scale.max(initial=0.0)) + 1e-300
@@ -101,6 +111,7 @@ class Bank:
     def __init__(self, key: Key, field: Field, skip: Sequence[str] = ()) -> None:
         self.key, self.field = key, field
         self._products: dict[bytes, Array] = {}
+        self._kept: dict[tuple[int, ...], Array] = {}
         self._found: dict[tuple, list[list[int]]] = {}
         self.slots: list[Slot] = [s for s in EQUATIONS[key].slots if s.name not in skip]
 
@@ -114,7 +125,15 @@ class Bank:
             ]
 
     def product(self, forms: Sequence[int]) -> Array:
-        """The product of one form from each slot."""
+        """The product of one form from each slot; not to be written to."""
+        key = tuple(forms)
+        if key not in self._kept:
+            if len(self._kept) >= MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = self._product(key)
+        return self._kept[key]
+
+    def _product(self, forms: Sequence[int]) -> Array:
         result = np.ones(self.field.time.shape)
         for values, form in zip(self.values, forms, strict=True):
             result = result * values[form]
