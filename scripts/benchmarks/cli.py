@@ -24,9 +24,10 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(arguments: list[str] | None) -> None:
     options = tyro.cli(Benchmark, prog="benchmark.py", args=arguments)
     options.validate()
-    results = _measure(options)
-    console = Console()
+    console, environment = Console(highlight=False), measure.environment()
     console.width = max(console.width, NARROWEST)
+    report.begin(console, environment)
+    results = _measure(options, environment)
     report.show(console, results)
     if options.json:
         write_whole(options.json, json.dumps(results, indent=1).encode())
@@ -36,8 +37,8 @@ def _run(arguments: list[str] | None) -> None:
         draw(results, options.figure)
 
 
-def _measure(options: Benchmark) -> dict[str, Any]:
-    begin, results = time.monotonic(), {"environment": measure.environment()}
+def _measure(options: Benchmark, environment: dict[str, Any]) -> dict[str, Any]:
+    begin, results = time.monotonic(), {"environment": environment}
 
     def teller(what: str) -> Any:
         def tell(text: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks import rounds
 from benchmarks.cases import Case
+from benchmarks.machine import machine
 from benchmarks.options import Benchmark
 from benchmarks.rounds import Tell, in_turn, jobs, median
 from lstm_spec import InputError
@@ -125,6 +126,7 @@ def environment() -> dict[str, Any]:
     """Where the figures come from."""
     packages = ("numpy", "jax", "jaxlib", "torch", "flax")
     found: dict[str, Any] = {"platform": platform.platform(), "python": platform.python_version()}
+    found["machine"] = machine()
     for package in packages:
         try:
             found[package] = version(package)

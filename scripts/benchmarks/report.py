@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.contender import CONTENDERS
+from benchmarks.machine import sentences
 
 SHORT = {"jax-grad": "grad", "jax-grad-fused": "grad fused", "numpy-literal": "literal"}
 
@@ -26,6 +27,13 @@ def show(console: Console, results: dict[str, Any]) -> None:
     for kind, maker in makers.items():
         for table in maker(results[kind]) if results.get(kind) else ():
             put(console, table)
+
+
+def begin(console: Console, environment: dict[str, Any]) -> None:
+    """Where the figures come from, before they are measured: it may take a while."""
+    for line in sentences(environment["machine"]):
+        console.print(line, style="yellow" if line.startswith("warning") else None, markup=False)
+    console.print()
 
 
 def put(console: Console, table: Table) -> None:

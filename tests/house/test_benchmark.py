@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -43,6 +44,16 @@ def test_a_tiny_case_from_measurement_to_figure(tmp_path):
     assert all(seconds > 0 for seconds in results["step"][0]["seconds"].values())
     assert results["step"][0]["limit_seconds"] > 0
     assert drawn.read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_the_figures_come_from(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    done = benchmark("--case", "3x2x4x5", *QUICK)
+    assert done.returncode == 0, done.stderr
+    first, second, third, *_ = done.stdout.splitlines()
+    assert re.search(r", \d+ cores?\b", first)
+    assert re.search(r", \d+ threads?$", second)
+    assert third.startswith("warning: OPENBLAS_CORETYPE=Haswell in the environment")
 
 
 BAD = {
