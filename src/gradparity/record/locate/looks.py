@@ -122,7 +122,8 @@ class Looks:
         for kind in ("small", "deep"):
             yield Look(QUITE, self.partly, self._tried(self.stages.still, kind))
         if self.single and not self.few:  # before what only helps is taken for all there is
-            yield Look(QUITE, NEVER, self._tried(self.stages.fits, "small", hasty=True), rights=1)
+            once = {n: turns for n, turns in self.stages.fits.items() if self._once(n)}
+            yield Look(QUITE, NEVER, self._tried(once, "small", hasty=True), rights=1)
         if not self.alone:
             gain = MUCH if self.now.trials or not self.single else CLEARLY
             enough = QUITE if self.single else ANY
@@ -154,6 +155,11 @@ class Looks:
                     yield Look(ANY, MUCH, named(case, now, renamings))
                     yield Look(ANY, MUCH, whole_statements(case, now, self.scenery))
                     yield from self._couples()
+
+    def _once(self, number: int) -> bool:
+        """Whether a slot is executed once: what a loop does takes longer to try."""
+        place = self.case.runner.code.program.slots[number].place
+        return self.scenery.counts.get(place) == 1
 
     def _couples(self) -> Iterator[Look]:
         acting = self.stages.acting
