@@ -37,6 +37,29 @@ def case():
     return loss_and_grads, p, [numbers(5, 3) for _ in range(3)], [numbers(5, 4) for _ in range(3)]
 """
 
+COUNTED = """
+def loss_and_grads(p, xs, ys):
+    hs = [np.zeros((len(xs[0]), len(p["U"])))]
+    loss, k = 0.0, 0
+    while k < len(xs):
+        hs.append(np.tanh(xs[k] @ p["W"] + hs[k] @ p["U"]))
+        loss += 0.5 * np.sum((hs[k + 1] - ys[k]) ** 2)
+        k += 1
+    dW, dU, carry, k = 0, 0, 0, 0
+    given, wanted, after, before = xs[::-1], ys[::-1], hs[:0:-1], hs[-2::-1]
+    while k < len(xs):
+        da = (after[k] - wanted[k] + carry) * (1 - after[k] ** 2)
+        dW = dW + given[k].T @ da
+        dU = dU + before[k].T @ da
+        carry = da @ p["U"].T
+        k = k + 1
+    return loss, {"W": dW, "U": dU}
+
+def case():
+    p = {"W": numbers(3, 4), "U": numbers(4, 4)}
+    return loss_and_grads, p, [numbers(5, 3) for _ in range(3)], [numbers(5, 4) for _ in range(3)]
+"""
+
 POOLING = """
 def forward(x, k):
     n, h, w = x.shape
@@ -189,6 +212,7 @@ SLIPS = {
     ),
     "what is returned": (BAG, '"W": dW}', '"W": dz}', "return loss, {"),
     "a sum at a loop's beginning": (LOOP, "dh = dh + up[:, t]\n", "pass\n", "da = dh"),
+    "what a counter by hand indexes": (COUNTED, "dU + before[k].T", "dU + after[k].T", "dU = dU"),
     "where a range ends": (
         LOOP, "range(steps - 1, -1, -1)", "range(steps - 1, 0, -1)", "for t in range(steps - 1",
     ),
@@ -196,7 +220,7 @@ SLIPS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("text", [RECURRENT, POOLING, GATES, NORM, BAG, LOOP])
+@pytest.mark.parametrize("text", [RECURRENT, COUNTED, POOLING, GATES, NORM, BAG, LOOP])
 def test_they_are_right_as_they_stand(text, tmp_path):
     found = judged(text, tmp_path)
     assert found.ok, str(found)

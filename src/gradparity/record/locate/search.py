@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
@@ -29,6 +29,7 @@ TIE = 0.3  # by how little a repair may be worse than one of a later statement
 SURE = 4.5  # price of a repair up to which it is told although it is not all
 HOPE = 2.5  # by how much a repair may be worse whose own value becomes known
 HELPS = 1.2  # how much more is known with it
+Better = Callable[[Case, Explanation], Explanation]
 
 
 def explained(case: Case, start: Sequence[Repair] = ()) -> Explanation:
@@ -46,8 +47,9 @@ def explained(case: Case, start: Sequence[Repair] = ()) -> Explanation:
         now = following
         if not now.complete:
             record, truth = case.recorded_with(now.trials)
-    found = _refined(case, _fewest(case, now))
-    return _defined(case, _merged(case, _fewest(case, _pruned(case, found))))
+    found = _safely(_refined, case, _fewest(case, now))
+    found = _fewest(case, _pruned(case, found))
+    return _defined(case, _safely(_merged, case, found))
 
 
 def rescaled(case: Case, trials: Sequence[Repair]) -> Explanation:
@@ -84,10 +86,12 @@ def _fewest(case: Case, found: Explanation) -> Explanation:
 
 def _merged(case: Case, found: Explanation) -> Explanation:
     """One repair in the place of two alike, where both mend what came from one mistake before."""
-    for one, other in combinations(found.trials, 2):
-        alike = isinstance(one, Trial) and isinstance(other, Trial) and _alike(one, other)
-        if found.complete and alike:
-            rest = case.court.evaluated([t for t in found.trials if t not in (one, other)])
+    edits = [t for t in found.trials if isinstance(t, Trial)] if found.complete else []
+    for one, other in combinations(edits, 2):
+        if _alike(one, other):
+            rest = case.court.evaluated(
+                [t for t in found.trials if t is not one and t is not other]
+            )
             case.deadline = max(case.deadline, time.process_time() + MERGING_SECONDS)
             scenery = case.scenery(*case.recorded_with(rest.trials))
             single = _alone(case, rest, scenery)
@@ -136,12 +140,17 @@ def _known_without(case: Case, found: Explanation, trial: Repair, statement: Sta
     return bool(places) and not places & set(scenery.first)
 
 
-def _refined(case: Case, found: Explanation) -> Explanation:
+def _safely(better: Better, case: Case, found: Explanation) -> Explanation:
+    """A better explanation; after a fault of ours in looking for it, which is told, the same."""
     try:
-        return refined(case, found, partial(_alone, case))
+        return better(case, found)
     except Exception as error:
         case.failed(error)
         return found
+
+
+def _refined(case: Case, found: Explanation) -> Explanation:
+    return refined(case, found, partial(_alone, case))
 
 
 def _alone(case: Case, now: Explanation, scenery: Scenery) -> Explanation | None:

@@ -6,7 +6,7 @@ returned, at every entry, is what the subject wrote.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 
 import numpy as np
@@ -111,7 +111,7 @@ class Bank:
     def __init__(self, key: Key, field: Field, skip: Sequence[str] = ()) -> None:
         self.key, self.field = key, field
         self._products: dict[bytes, Array] = {}
-        self._kept: dict[tuple[int, ...], Array] = {}
+        self._kept = lru_cache(MOST_KEPT)(self._product)
         self._found: dict[tuple, list[list[int]]] = {}
         self.slots: list[Slot] = [s for s in EQUATIONS[key].slots if s.name not in skip]
 
@@ -126,14 +126,9 @@ class Bank:
 
     def product(self, forms: Sequence[int]) -> Array:
         """The product of one form from each slot; not to be written to."""
-        key = tuple(forms)
-        if key not in self._kept:
-            if len(self._kept) >= MOST_KEPT:
-                del self._kept[next(iter(self._kept))]
-            self._kept[key] = self._product(key)
-        return self._kept[key]
+        return self._kept(tuple(forms))
 
-    def _product(self, forms: Sequence[int]) -> Array:
+    def _product(self, forms: tuple[int, ...]) -> Array:
         result = np.ones(self.field.time.shape)
         for values, form in zip(self.values, forms, strict=True):
             result = result * values[form]

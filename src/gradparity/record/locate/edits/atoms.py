@@ -109,7 +109,10 @@ def atoms_of(scope: Scope | None, names: Mapping[str, Any], given: Mapping[str, 
 
 @lru_cache(maxsize=200)
 def _sums(scope: Scope) -> frozenset[str]:
-    """Names that begin as a number and get more: arrays, although they are a plain 0 at first."""
+    """Names that begin as a number and get more: arrays, although they are a plain 0 at first.
+
+    What stands in brackets counts instead.
+    """
     begun, later = set[str](), set[str]()
     for node in ast.walk(scope):
         if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
@@ -117,7 +120,7 @@ def _sums(scope: Scope) -> frozenset[str]:
         elif isinstance(node, ast.Assign):
             for target, value in _bound(node):
                 (begun if isinstance(value, ast.Constant) else later).add(target)
-    return frozenset(begun & later)
+    return frozenset(begun & later - set(_in_brackets(scope)))
 
 
 def _bound(node: ast.Assign) -> Iterator[tuple[str, ast.expr]]:
