@@ -67,7 +67,9 @@ def main() -> None:
             progress.advance(task)
             tally[_group(job)].append((job, score))
             if not _fine(job, score):
-                progress.console.print(_missed(job, score), soft_wrap=True, highlight=False)
+                progress.console.print(
+                    _missed(job, score), soft_wrap=True, highlight=False, markup=False
+                )
     _print(tally)
 
 

@@ -18,6 +18,8 @@ class ParityError(AssertionError):
         failures: every judgement that failed, worst first.
     """
 
+    __module__ = "gradparity"  # a traceback gives the name that a caller catches
+
     def __init__(self, failures: Sequence[Judgement]) -> None:
         worst = failures[0]
         self.path, self.index, self.values = worst.path, worst.index, worst.values
@@ -36,6 +38,8 @@ class GradientError(AssertionError):
     Attributes:
         recording: what was found.
     """
+
+    __module__ = "gradparity"
 
     def __init__(self, report: str, recording: Any = None) -> None:
         self.recording = recording

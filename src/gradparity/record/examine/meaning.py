@@ -10,7 +10,7 @@ from gradparity.record.frontend.hooks import Seen
 from gradparity.record.frontend.source import Slot
 from gradparity.record.graph.nodes import Array, Graph
 from gradparity.record.graph.truth import Truth
-from gradparity.record.locate.edits.statements import StatementEdit
+from gradparity.record.locate.edits.statement_edit import StatementEdit
 from gradparity.record.locate.known.recognise import EXACT, PARTIAL, Quantity, Table, fingerprints
 from gradparity.record.locate.trials.repairs import Repair
 from gradparity.record.run.runs import Record, Runner

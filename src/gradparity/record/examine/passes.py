@@ -16,12 +16,20 @@ def backward_slots(runner: Runner, record: Record, truth: Truth) -> set[int]:
     end = max(int(places.max()) for places, _ in record.seeds)
     before = {id(slots[s.slot].statement.scope) for s in record.seen if s.size <= end + 1}
     late = {s.slot for s in record.seen if s.size > end + 1}
+    early = {s.slot for s in record.seen if s.size <= end + 1}
     found = {n for n in late if id(slots[n].statement.scope) not in before}
     statements = set()
     for s in record.seen:
         if not truth.of_forward(s.provenance):
             found.add(s.slot)
             statements.add(slots[s.slot].statement.number)
+    scopes = {id(slots[n].statement.scope) for n in found}
+    names = (ast.Name, ast.Attribute, ast.Subscript)
+    found |= {
+        n
+        for n in late - early
+        if id(slots[n].statement.scope) in scopes and not isinstance(slots[n].expression, names)
+    }
     found |= {s.slot for s in record.seen if slots[s.slot].statement.number in statements}
     found |= _constants(found, slots, {s.slot for s in record.seen})
     return found | {s.number for s in slots if s.after in found}
@@ -68,16 +76,22 @@ def naming(backward: set[int], program: Program, record: Record, truth: Truth) -
         for s in record.seen
         if s.slot in backward - others
         and program.slots[s.slot].kind == "value"
-        and isinstance(program.slots[s.slot].expression, ast.Attribute | ast.Subscript)
+        and isinstance(program.slots[s.slot].expression, ast.Attribute | ast.Subscript | ast.IfExp)
     }
 
 
 def _constants(found: set[int], slots: Sequence[Slot], seen: set[int]) -> set[int]:
-    """Slots behind the first of these in the same function whose values are plain numbers."""
+    """Slots whose values are plain numbers, behind the forward pass in a function of these."""
     first: dict[int, int] = {}
     for number in sorted(found, reverse=True):
         if slots[number].statement.scope is not None:
             first[id(slots[number].statement.scope)] = number
+    forward = sorted(seen - found)
+    first |= {
+        scope: number
+        for number in forward
+        if number < first.get(scope := id(slots[number].statement.scope), 0)
+    }
     values = ("value", "element", "argument", "return")
     return {
         s.number

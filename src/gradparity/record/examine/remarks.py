@@ -9,7 +9,19 @@ from gradparity.record.subject.trees import Path
 
 
 def manners(runner: Runner, changed: list[Path]) -> list[str]:
-    """That it changes its arguments."""
+    """That it changes its arguments, and that it adds to gradients from before."""
+    return [*_changes(runner, changed), *_additions(runner)]
+
+
+def _additions(runner: Runner) -> list[str]:
+    names = list(dict.fromkeys(runner.sources.found[p].name for p in runner.added_to))
+    held = ", ".join(names)
+    return (
+        [f"it adds to what {held} held before, here 0: reset that at every step"] if names else []
+    )
+
+
+def _changes(runner: Runner, changed: list[Path]) -> list[str]:
     updates = [path for path, source in runner.sources.found.items() if source.rate]
     names = list(dict.fromkeys(runner.name(path) for path in changed if path not in updates))
     return [f"it changes its arguments: {', '.join(names)}"] if names else []

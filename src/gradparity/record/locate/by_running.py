@@ -3,30 +3,29 @@
 import ast
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 
 import numpy as np
 
-from gradparity.record.frontend.source import Slot, Statement
+from gradparity.record.frontend.source import Program, Slot, Statement
 from gradparity.record.locate.case import Case
-from gradparity.record.locate.edits.statements import (
-    StatementEdit,
-    handed_on,
-    rescalings,
-    statement_edits,
-)
+from gradparity.record.locate.edits.added import handed_on, rescalings
+from gradparity.record.locate.edits.by_name import readings, siblings
+from gradparity.record.locate.edits.statement_edit import StatementEdit
+from gradparity.record.locate.edits.statements import statement_edits
 from gradparity.record.locate.known.scenery import Scenery
 from gradparity.record.locate.known.stages import FEW, Turns
 from gradparity.record.locate.trials.carried import Carrier, joined, loops_of
 from gradparity.record.locate.trials.grants import grants
 from gradparity.record.locate.trials.missing import Gatherer, additions, last_slots
-from gradparity.record.locate.trials.repairs import Explanation
+from gradparity.record.locate.trials.repairs import Explanation, mended_statement
 
 STATEMENT_SECONDS, NAMING_SECONDS, GRANTING_SECONDS = 4.5, 1.0, 1.5
 MOST = 160  # changes of a kind that are run
 BESIDE = 1.0  # what a change costs more where no value of the backward pass is
 NAMES = (ast.Name, ast.Attribute, ast.Subscript)  # what only hands a value on
-Edits = Callable[[Sequence[Statement]], Iterator[StatementEdit]]
+Edits = Callable[[Program, Sequence[Statement]], Iterator[StatementEdit]]
 
 
 def unused(case: Case, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:
@@ -45,6 +44,26 @@ def unused(case: Case, now: Explanation, scenery: Scenery) -> Iterator[Explanati
     still = {slots[n].statement for n in scenery.still}
     for statement in dict.fromkeys(dead):
         for edit in islice(handed_on(statement, still), MOST):
+            yield case.court.evaluated([*now.trials, edit])
+
+
+def unread(case: Case, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:
+    """What is computed and depends on parameters, but no gradient on it, read where it may be."""
+    slots = case.runner.code.program.slots
+    dead = [
+        slots[n].statement
+        for n in sorted(case.backward)
+        if slots[n].kind in ("value", "element", "addend")
+        and slots[n].place in scenery.counts
+        and slots[n].place not in scenery.still
+        and not scenery.acts(slots[n].place)
+    ]
+    taken = {t.statement.number for t in now.trials}
+    end = time.process_time() + NAMING_SECONDS
+    for edit in readings(case.runner.code.program, list(dict.fromkeys(dead))):
+        if time.process_time() > end:
+            return
+        if edit.statement.number not in taken:
             yield case.court.evaluated([*now.trials, edit])
 
 
@@ -114,13 +133,29 @@ def named(case: Case, now: Explanation, edits: Edits, early: bool = False) -> It
     """Other names in the functions of the backward pass, where no value shows them."""
     statements: Sequence[Statement] = case.late()
     if early:
-        scopes = {id(s.scope) for s in statements}
-        statements = [s for s in case.runner.code.program.statements if id(s.scope) in scopes]
+        scopes, called = {id(s.scope) for s in statements}, _called(statements)
+        statements = [
+            s
+            for s in case.runner.code.program.statements
+            if id(s.scope) in scopes or (s.scope is not None and s.scope.name in called)
+        ]
     end = time.process_time() + NAMING_SECONDS
-    for edit in edits(statements):
+    for edit in edits(case.runner.code.program, statements):
         if time.process_time() > end:
             return
         yield from case.if_more_right(now, edit)
+
+
+def _called(statements: Sequence[Statement]) -> set[str]:
+    """Names of the functions that some statements call."""
+    calls = (n for s in statements for n in ast.walk(s.node) if isinstance(n, ast.Call))
+    return {n.func.id for n in calls if isinstance(n.func, ast.Name)}
+
+
+def like_siblings(case: Case, now: Explanation) -> Iterator[Explanation]:
+    """Statements as those beside them are written; repaired ones as they are then."""
+    mended = {t.statement: mended_statement(t) for t in now.trials}
+    return named(case, now, partial(siblings, mended=mended))
 
 
 def fitting_statements(case: Case, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:

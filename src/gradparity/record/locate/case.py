@@ -10,7 +10,7 @@ from gradparity.record.graph.nodes import Array
 from gradparity.record.graph.rules import Rules
 from gradparity.record.graph.truth import Truth
 from gradparity.record.locate.edits.purity import Purity
-from gradparity.record.locate.edits.statements import StatementEdit
+from gradparity.record.locate.edits.statement_edit import StatementEdit
 from gradparity.record.locate.known.recognise import Table
 from gradparity.record.locate.known.response import respond
 from gradparity.record.locate.known.scenery import Scenery

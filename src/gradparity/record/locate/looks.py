@@ -8,14 +8,17 @@ from gradparity.record.locate.by_running import (
     granted,
     left_out,
     left_out_of_loops,
+    like_siblings,
     named,
     rescaled_arrays,
+    unread,
     unused,
     whole_statements,
 )
 from gradparity.record.locate.by_value import Simpler, couples, local, solved, tried
 from gradparity.record.locate.case import Case
-from gradparity.record.locate.edits.statements import StatementEdit, misnamings, renamings
+from gradparity.record.locate.edits.by_name import misnamings, renamings
+from gradparity.record.locate.edits.statement_edit import StatementEdit
 from gradparity.record.locate.known.scenery import Scenery
 from gradparity.record.locate.known.stages import ANY, FEW, QUITE, Stages
 from gradparity.record.locate.trials.repairs import Explanation
@@ -94,13 +97,13 @@ class Looks:
         case, now, stages = self.case, self.now, self.stages
         yield Look(CHEAP, MUCH, rescaled_arrays(case, now, self.scenery))
         yield Look(QUITE, NEVER, named(case, now, misnamings, early=True))
+        yield Look(QUITE, self.partly, like_siblings(case, now))
         for kind in ("slips", "missing") if stages.misshapen else ():
             yield Look(QUITE, BETTER, self._local(stages.misshapen, kind))
         yield Look(QUITE, self.partly, self._local(stages.zero, "slips"))
         enough = QUITE if self.single else ANY
         yield Look(enough, self.partly, unused(case, now, self.scenery))
-        if self.single:
-            yield Look(QUITE, NEVER, self._tried(stages.silent, "small", hasty=True))
+        yield Look(QUITE, self.partly, self._tried(stages.silent, "small", hasty=True))
 
     def _alone(self) -> Iterator[Look]:
         """What may be the one mistake: where exactly the wrong gradients depend on it."""
@@ -128,6 +131,7 @@ class Looks:
             gain = MUCH if self.now.trials or not self.single else CLEARLY
             enough = QUITE if self.single else ANY
             yield Look(enough, gain, iter(()), partly=ANY)
+            yield Look(QUITE, BETTER, unread(self.case, self.now, self.scenery))
             if not self.better:  # a change that helps says more than a value that does
                 grants = granted(self.case, self.now, self.stages.zero, self.scenery)
                 yield Look(enough, gain, grants, partly=ANY)

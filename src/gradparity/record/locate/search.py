@@ -14,10 +14,11 @@ from gradparity.record.locate.known.scenery import Scenery
 from gradparity.record.locate.known.stages import ANY, LIKELY
 from gradparity.record.locate.looks import BETTER, CHEAP, MUCH, Look, Looks
 from gradparity.record.locate.refine import refined
-from gradparity.record.locate.trials.definitions import at_definition
+from gradparity.record.locate.trials.definitions import at_definition, at_use
 from gradparity.record.locate.trials.grants import Grant
 from gradparity.record.locate.trials.probe import Trial
 from gradparity.record.locate.trials.repairs import Explanation, Repair, only_moves
+from gradparity.record.locate.upstream import upstream
 
 MOST_REPAIRS = 12
 FEW_REPAIRS, AS_WELL = 2, 0.5  # of fewer repairs: how many, how much less may be known with them
@@ -49,7 +50,7 @@ def explained(case: Case, start: Sequence[Repair] = ()) -> Explanation:
             record, truth = case.recorded_with(now.trials)
     found = _safely(_refined, case, _fewest(case, now))
     found = _fewest(case, _pruned(case, found))
-    return _defined(case, _safely(_merged, case, found))
+    return _defined(case, _safely(_upstream, case, _safely(_merged, case, found)))
 
 
 def rescaled(case: Case, trials: Sequence[Repair]) -> Explanation:
@@ -85,13 +86,12 @@ def _fewest(case: Case, found: Explanation) -> Explanation:
 
 
 def _merged(case: Case, found: Explanation) -> Explanation:
-    """One repair in the place of two alike, where both mend what came from one mistake before."""
+    """One repair in the place of some alike that mend what came from one mistake before."""
     edits = [t for t in found.trials if isinstance(t, Trial)] if found.complete else []
-    for one, other in combinations(edits, 2):
-        if _alike(one, other):
-            rest = case.court.evaluated(
-                [t for t in found.trials if t is not one and t is not other]
-            )
+    for one in edits:
+        alike = [t for t in edits if _alike(one, t)]
+        if len(alike) > 1 and alike[0] is one:
+            rest = case.court.evaluated([t for t in found.trials if t not in alike])
             case.deadline = max(case.deadline, time.process_time() + MERGING_SECONDS)
             scenery = case.scenery(*case.recorded_with(rest.trials))
             single = _alone(case, rest, scenery)
@@ -122,6 +122,12 @@ def _defined(case: Case, found: Explanation) -> Explanation:
     """With what was put in for a name where that is bound, if it was bound to another one."""
     for trial in found.trials:
         program = case.runner.code.program
+        if isinstance(trial, Trial) and trial.slot.number in case.moves:
+            edit = at_use(program, trial)
+            if edit is not None:
+                moved = case.court.evaluated([edit if t is trial else t for t in found.trials])
+                found = moved if moved.right >= found.right else found
+                continue
         edit = at_definition(program, trial) if isinstance(trial, Trial) else None
         if edit is not None and not _known_without(case, found, trial, edit.statement):
             moved = case.court.evaluated([edit if t is trial else t for t in found.trials])
@@ -151,6 +157,10 @@ def _safely(better: Better, case: Case, found: Explanation) -> Explanation:
 
 def _refined(case: Case, found: Explanation) -> Explanation:
     return refined(case, found, partial(_alone, case))
+
+
+def _upstream(case: Case, found: Explanation) -> Explanation:
+    return upstream(case, found, partial(_alone, case))
 
 
 def _alone(case: Case, now: Explanation, scenery: Scenery) -> Explanation | None:

@@ -23,12 +23,15 @@ def suspects(case: Case, trials: Sequence[Repair]) -> list[Statement]:
         return shaped
     scenery = case.scenery(record, truth)
     slots = case.runner.code.program.slots
+    right = case.court.evaluated(trials).right
     found: dict[Statement, None] = {}
     for number in np.argsort(scenery.depth, kind="stable")[:MOST_SUSPECTS]:
         seen = record.seen[number]
         along = scenery.response.along.get((seen.slot, seen.turn))
         moves = scenery.helping[number]
-        if scenery.depth[number] <= 1 and not moves and along is not None and along.any():
+        blames = not scenery.reached.get(seen.slot, frozenset()) & right
+        near = scenery.depth[number] <= 1 and not moves and blames
+        if near and along is not None and along.any():
             found[slots[seen.slot].statement] = None
     if not found:
         acting = [n for n in sorted(case.backward) if scenery.acts(slots[n].place)]

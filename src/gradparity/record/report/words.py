@@ -4,7 +4,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gradparity.record.locate.edits.statements import StatementEdit
+from gradparity.record.locate.edits.statement_edit import StatementEdit
 from gradparity.record.locate.trials.grants import Grant
 from gradparity.record.locate.trials.probe import Trial
 from gradparity.record.locate.trials.repairs import Repair
@@ -64,6 +64,8 @@ def _of_statement(edit: StatementEdit) -> str:
         return f"the length that belongs here is `{edit.kind[1]}`"
     if edit.kind[0] in ("named", "name"):
         return f"`{edit.kind[1]}` where `{edit.kind[2]}` belongs"
+    if edit.kind[0] == "sibling":
+        return f"line {edit.kind[1]} beside it has it otherwise: `{edit.kind[2]}`, likewise"
     if edit.kind[0] == "too early":
         return f"it changes `{edit.kind[1]}` before line {edit.kind[2]} has read it"
     named: dict[str, str] = {

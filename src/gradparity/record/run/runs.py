@@ -69,6 +69,11 @@ class Runner:
         form: the subject with its arguments.
         seed: of the noise and of upstream gradients.
         exact: take the caller's arguments as they are.
+
+    Attributes:
+        holders: given arrays that the gradients are left in. They begin with 0, for people add up
+            in them what several batches yield, and reset them elsewhere.
+        added_to: parameters whose gradients are added to what such an array held.
     """
 
     def __init__(
@@ -79,12 +84,16 @@ class Runner:
         self.sources = Sources()
         self.step = 0.0
         self.base: dict[int, Patch] = {}
+        self.holders: frozenset[Path] = frozenset()
+        self.added_to: list[Path] = []
         self._filled: dict[Path, Array] = {}
 
     def fill(self, path: Path, values: Array) -> Array:
-        """The values that stand for an array of the caller's."""
+        """The values that stand for an array of the caller's; 0 where gradients are kept."""
         if values.dtype.kind != "f":
             return values
+        if path in self.holders:
+            return np.zeros(values.shape)
         if path not in self._filled:
             self._filled[path] = self._made(path, values)
         return self._filled[path]
@@ -123,12 +132,14 @@ class Runner:
         """The same with all arrays moved a step along a random direction."""
         other = Runner(self.form, self.seed, self.exact, self.code)
         other.sources, other.step, other.base = self.sources, step, self.base
+        other.holders, other.added_to = self.holders, self.added_to
         return other
 
     def reseeded(self, by: int) -> "Runner":
         """The same with other random numbers."""
         other = Runner(self.form, self.seed + by, self.exact, self.code)
         other.sources, other.base = self.sources, self.base
+        other.holders, other.added_to = self.holders, self.added_to
         return other
 
     def argument_names(self) -> list[str]:
@@ -173,7 +184,21 @@ class Runner:
         ]
         before = {p: old for p, (_, old) in paths.items()}
         gradients = {p: _floats(self._gradient(p, outcome, before)) for p in self.sources.found}
-        return Plain(loss, gradients, changed, before)
+        found = Plain(loss, gradients, changed, before)
+        holders = self.sources.holders() & before.keys()
+        return self._from_nothing(found, holders, hooks) if holders - self.holders else found
+
+    def _from_nothing(self, found: Plain, holders: frozenset[Path], hooks: Hooks | None) -> Plain:
+        """The run again with zeros where gradients are kept."""
+        self.holders = holders
+        again = self.plain(hooks)
+        self.added_to = [
+            path
+            for path, source in self.sources.found.items()
+            if source.path in holders
+            and _is_sum(found.gradients[path], again.gradients[path], found.given[source.path])
+        ]
+        return again
 
     def _gradient(self, path: Path, outcome: Outcome, before: Mapping[Path, Any]) -> Any:
         try:
@@ -221,6 +246,13 @@ class Runner:
                     gradients[path] = recorded(value).provenance.copy()
             raised = [recorded(u).provenance for u in outcome.upstream]
         return Record(current.graph, seeds, given, gradients, raised, hooks.seen, current.writes)
+
+
+def _is_sum(whole: Array | None, part: Array | None, other: Array) -> bool:
+    """Whether an array is the sum of two, of which the second is not zero."""
+    if whole is None or part is None or not part.shape == whole.shape == other.shape:
+        return False
+    return bool(other.any()) and np.allclose(whole, part + other)
 
 
 def _numbers(path: Path) -> list[int]:

@@ -60,6 +60,11 @@ class Sources:
     unnamed: list[Path] = field(default_factory=list)
     unclaimed: list[Source] = field(default_factory=list)
 
+    def holders(self) -> frozenset[Path]:
+        """Where gradients are left in the trees that are given."""
+        kept = (s for s in self.found.values() if not s.returned and not s.rate)
+        return frozenset(s.path for s in kept)
+
     def value(self, path: Path, outcome: Outcome, before: Mapping[Path, Any]) -> Any:
         """The gradient of a parameter in a run.
 

@@ -87,7 +87,8 @@ def atoms_of(scope: Scope | None, names: Mapping[str, Any], given: Mapping[str, 
     local = [n for n, v in names.items() if isinstance(v, np.ndarray) and n.isidentifier()]
     kept = [t for t in texts if t not in local and not t.endswith("]") and "." in t]
     for name in (*local, *kept):
-        for index in _indices(scope)[:MOST_INDICES]:
+        own = _indices(scope, name)
+        for index in dict.fromkeys([*own, *_indices(scope)[:MOST_INDICES]]):
             texts[f"{name}[{index}]"] = None
     for row in _rows(counters):
         for name in local:
@@ -152,12 +153,14 @@ def _read(scope: Scope) -> Iterator[str]:
             yield ast.unparse(node)
 
 
-@lru_cache(maxsize=200)
-def _indices(scope: Scope | None) -> list[str]:
-    """What the function's text has in brackets, and a slice's other half."""
+@lru_cache(maxsize=2000)
+def _indices(scope: Scope | None, name: str = "") -> list[str]:
+    """What the function's text has in brackets, of a name's or all, and a slice's other half."""
     found: dict[str, None] = {}
     for node in ast.walk(scope) if scope is not None else ():
         if isinstance(node, ast.Subscript) and not _calls(node):
+            if name and ast.unparse(node.value) != name:
+                continue
             text = ast.unparse(node.slice).strip("()")
             found[text] = None
             if re.search(r":[\w.]+$", text):

@@ -1,7 +1,7 @@
 """Another name where no value is real: an index, a tree of gradients, an entry of a cache."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, TypeGuard
 
@@ -31,6 +31,60 @@ def misnamed(statement: Statement) -> Iterator[Edit]:
             entry = _of_name(holder, target.id)
             new = write.in_statement(node, value, entry)
             yield ("named", ast.unparse(value), ast.unparse(entry)), MISNAMED, [new]
+
+
+def uncounted(statement: Statement) -> Iterator[Edit]:
+    """`sum(g * g for g in grads)` for `sum(x * x for g in grads)`, where nothing reads g."""
+    node: Any = statement.node
+    for part in ast.walk(node) if not hasattr(node, "body") else ():
+        if not isinstance(part, ast.GeneratorExp | ast.ListComp | ast.DictComp | ast.SetComp):
+            continue
+        counted = [n.id for g in part.generators for n in ast.walk(g.target) if is_bound(n)]
+        made = [part.key, part.value] if isinstance(part, ast.DictComp) else [part.elt]
+        names = [n for m in made for n in ast.walk(m) if isinstance(n, ast.Name)]
+        read = list(dict.fromkeys(n.id for n in names))
+        for name in counted:
+            for other in read if name not in read else ():
+                places = [n for n in names if n.id == other]
+                new: Any = write.edited(
+                    node, places, lambda _, name=name: ast.Name(name, write.LOAD)
+                )
+                yield ("named", other, name), MISNAMED, [new]
+
+
+def unsummed(statement: Statement) -> Iterator[Edit]:
+    """`np.add(total, x, out=total)` for `np.add(y, x, out=total)`, which forgets the total."""
+    node: Any = statement.node
+    if not isinstance(node, ast.Expr) or not _is_call(node.value):
+        return
+    outs = [k.value for k in node.value.keywords if k.arg == "out"]
+    for out in outs:
+        texts = [ast.unparse(a) for a in node.value.args]
+        for argument in node.value.args if ast.unparse(out) not in texts else ():
+            new = write.in_statement(node, argument, out)
+            yield ("named", ast.unparse(argument), ast.unparse(out)), MISNAMED, [new]
+
+
+def twice(statement: Statement, held: Sequence[str]) -> Iterator[Edit]:
+    """`w, dw = self.w, self.dw` for `w, dw = self.dw, self.dw`, which gives two names one thing.
+
+    Args:
+        statement: one that may be wrong.
+        held: attributes of its file.
+    """
+    node: Any = statement.node
+    if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+        return
+    values = [value for _, value in bindings(node.targets[0], node.value)]
+    texts = [ast.unparse(value) for value in values]
+    for value in values:
+        holders = [n for n in ast.walk(value) if isinstance(n, ast.Attribute)]
+        for holder in holders if texts.count(ast.unparse(value)) > 1 else ():
+            for name in held:
+                if name != holder.attr:
+                    other = ast.Attribute(holder.value, name, ast.Load())
+                    new = write.in_statement(node, holder, other)
+                    yield ("named", ast.unparse(holder), ast.unparse(other)), MISNAMED, [new]
 
 
 def bindings(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from gradparity.record.locate.edits.atoms import is_value
 from gradparity.record.locate.edits.change import Change, Scene, fits
 from gradparity.record.locate.edits.expressions import Part
 
+MOST_DIVISOR = 12
 MOST = 44  # values of which products are made
 ENTRIES = 64
 CLOSE = 1e-8
@@ -141,6 +143,9 @@ def products(root: Part, scene: Scene) -> Iterator[tuple[tuple[Part, ...], Chang
         and (isinstance(atom.node, ast.Name) or atom.text not in scene.zeros | {scene.bound})
     ]
     alphabet = Alphabet(named, shape)
+    if shape == ():
+        for text, run, price in _summed(named, known):
+            yield (root,), Change(run, ("instead", text), price, _just(text))
     lacking = known - value
     last = root.parts[1] if scene.in_place and len(root.parts) == 2 else root
     for wanted, op in ((lacking, ast.Add()), (-lacking, ast.Sub())):
@@ -148,6 +153,8 @@ def products(root: Part, scene: Scene) -> Iterator[tuple[tuple[Part, ...], Chang
             yield (last,), _put(last, op, text, run, price)
         for text, run, price in matrix_wanted(named, shape, wanted):
             yield (last,), _put(last, op, text, run, price)
+    for text, run, price in _scaled(named, lacking):
+        yield (last,), _put(last, ast.Add(), text, run, price)
     for term, sign in _terms(root):
         if np.shape(term.value) != shape or isinstance(term.node, ast.Constant):
             continue
@@ -161,6 +168,51 @@ def products(root: Part, scene: Scene) -> Iterator[tuple[tuple[Part, ...], Chang
             yield (term,), Change(run, ("instead", text), price + 0.4, _just(text))
         for text, run, price in matrix_wanted(named, shape, aims):
             yield (term,), Change(run, ("instead", text), price + 0.4, _just(text))
+
+
+def _summed(
+    named: Sequence[Named], wanted: Array
+) -> Iterator[tuple[str, Callable[[], Any], float]]:
+    """Sums over all entries of a product of two arrays that are wanted."""
+    arrays = [(text, value) for text, value in named if np.ndim(value)][:MOST]
+    for (left, a), (right, b) in combinations_with_replacement(arrays, 2):
+        if np.shape(a) == np.shape(b):
+            total = float(np.vdot(a, b))
+            if (np.abs(wanted - total) <= CLOSE * np.abs(wanted)).any():
+                yield f"np.sum({left} * {right})", partial(np.vdot, a, b), PRODUCT
+
+
+def _scaled(
+    named: Sequence[Named], wanted: Array
+) -> Iterator[tuple[str, Callable[[], Any], float]]:
+    """Values times a plain number that are wanted, as `h / 6 * g` is: by two random sums."""
+    shape = wanted.shape[1:]
+    arrays = [(t, v) for t, v in named if np.shape(v) == shape and np.any(v)][:MOST]
+    if not arrays or not shape:
+        return
+    sums = np.random.default_rng(0).normal(size=(2, int(np.prod(shape))))
+    scalars = [("1", 1.0), *((t, float(v)) for t, v in named if np.ndim(v) == 0 and v)]
+    aims = wanted.reshape(len(wanted), -1) @ sums.T
+    for text, value in arrays:
+        one, two = (np.asarray(value).reshape(-1) @ s for s in sums)
+        with np.errstate(all="ignore"):
+            ratios = aims[:, 0] / one
+        for k in np.flatnonzero(np.abs(aims[:, 1] - ratios * two) <= CLOSE * np.abs(aims[:, 1])):
+            factor = _plain(float(ratios[k]), scalars)
+            if factor is not None and np.allclose(ratios[k] * value, wanted[k], rtol=1e-7):
+                yield f"{factor} * {text}", partial(np.multiply, ratios[k], value), PRODUCT
+
+
+def _plain(ratio: float, scalars: Sequence[tuple[str, float]]) -> str | None:
+    """A number as a fraction of small ones, times one that has a name."""
+    for name, value in scalars:
+        for divisor in range(1, MOST_DIVISOR + 1):
+            times = ratio / value * divisor
+            if round(times) and abs(round(times)) <= divisor and abs(times - round(times)) < CLOSE:
+                first = str(round(times)) if name == "1" else f"{round(times)} * {name}"
+                text = first.removeprefix("1 * ")
+                return text if divisor == 1 else f"{text} / {divisor}"
+    return None
 
 
 def _in_factors(

@@ -5,52 +5,28 @@ index that drops repeated entries, an integer that is another.
 """
 
 import ast
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations, islice, pairwise, permutations
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations, pairwise
 from typing import Any
 
 from gradparity.record.frontend.nodes import copied
 from gradparity.record.frontend.source import Program, Statement, is_of_library
 from gradparity.record.locate.edits import write
-from gradparity.record.locate.edits.indices import slices_of
-from gradparity.record.locate.edits.namings import is_bound, misnamed, other_names
-from gradparity.record.locate.edits.operands import unlike
+from gradparity.record.locate.edits.lengths import begins, is_length, lengths_in
+from gradparity.record.locate.edits.places import MOST_INDICES, indices_in, other_places, plus
+from gradparity.record.locate.edits.statement_edit import Body, StatementEdit, each, placed
 
-Body = list[ast.stmt]
-MOST_INDICES = 12
 TOO_EARLY = 2.4
-RESCALED = 3.8  # more than any slip that has the same effect
-HANDED_ON = 3.8  # price of a statement that hands on what is used by nobody
-MOST_BOUNDS = 4
 IN_PLACE = 2.4  # price of `-=` for `=`
 LENGTH, NO_LENGTH = 2.6, 3.0  # prices of another length, and of one where none stands
 NAMES = (ast.Name, ast.Attribute, ast.Subscript, ast.Call)
-LENGTHS = ("shape[0]", "shape[1]", "shape[-1]", "size")
-MOST_NAMES, MOST_PARTS = 6, 24  # places that a value may be handed on to
-
-
-@dataclass(eq=False)
-class StatementEdit:
-    """A statement, or two neighbours, replaced.
-
-    Attributes:
-        statement: the one that is blamed.
-        replaced: for each statement what stands in its place.
-        kind: in a word.
-        price: the smaller, the likelier.
-    """
-
-    statement: Statement
-    replaced: dict[ast.stmt, Body]
-    kind: tuple
-    price: float
 
 
 def statement_edits(program: Program, statements: Sequence[Statement]) -> Iterator[StatementEdit]:
     """Every small change of some statements that is no change of a value's expression."""
+    statements = [s for s in statements if not _by_strides(s)]
     wanted = {s.node: s for s in statements}
-    yield from _each(statements, lambda s: _alone(s, program.trees[s.file]))
+    yield from each(statements, lambda s: _alone(s, program.trees[s.file]))
     for tree in program.trees.values():
         for block in _blocks(tree):
             yield from _too_early(block, wanted)
@@ -74,7 +50,7 @@ def _too_early(block: Body, wanted: Mapping[ast.stmt, Statement]) -> Iterator[St
         ]
         if readers and readers[-1] > place + 1:
             last = block[readers[-1]]
-            new: dict[ast.stmt, Body] = {node: [_placed(ast.Pass(), node)], last: [last, node]}
+            new: dict[ast.stmt, Body] = {node: [placed(ast.Pass(), node)], last: [last, node]}
             kind = ("too early", changed, last.lineno)
             yield StatementEdit(wanted[node], new, kind, TOO_EARLY)
 
@@ -94,85 +70,6 @@ def _reads(node: ast.stmt, text: str) -> bool:
     return any(isinstance(n.ctx, ast.Load) and ast.unparse(n) == text for n in parts)
 
 
-def misnamings(statements: Sequence[Statement]) -> Iterator[StatementEdit]:
-    """Names bound to what has their name elsewhere, where what they hold is called otherwise."""
-    yield from _each(statements, misnamed)
-
-
-def renamings(statements: Sequence[Statement]) -> Iterator[StatementEdit]:
-    """Other names where none has a real value: what is returned and what is called first."""
-    late = [s for s in statements if isinstance(s.node, ast.Return | ast.Expr)]
-    yield from _each(dict.fromkeys([*reversed(late), *statements]), other_names)
-
-
-def _each(statements: Iterable[Statement], edits: Callable) -> Iterator[StatementEdit]:
-    for statement in statements:
-        for kind, price, body in edits(statement):
-            new = [_placed(part, statement.node) for part in body]
-            yield StatementEdit(statement, {statement.node: new}, kind, price)
-
-
-def handed_on(statement: Statement, still: Collection[Statement]) -> Iterator[StatementEdit]:
-    """What a statement has bound put where something stands that is zero all the time."""
-    node: Any = statement.node
-    if not isinstance(node, ast.Assign) or statement.scope is None:
-        return
-    bound = [n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)]
-    names: dict[str, None] = {}
-    parts: dict[str, None] = {}
-    zero = {s.node for s in still}
-    for other in ast.walk(statement.scope):
-        if not isinstance(other, ast.Assign | ast.AugAssign):
-            continue
-        for target in other.targets if isinstance(other, ast.Assign) else [other.target]:
-            if isinstance(target, ast.Subscript) and ":" in ast.unparse(target.slice):
-                for index in _other_indices(target.slice, _between(statement)):
-                    parts[ast.unparse(ast.Subscript(target.value, index, ast.Store()))] = None
-            if other in zero:
-                names |= dict.fromkeys(n.id for n in ast.walk(target) if is_bound(n))
-    for name in bound:
-        alike = sorted(set(names) - set(bound), key=lambda n: unlike(n, name))
-        for place in (*alike[:MOST_NAMES], *list(parts)[:MOST_PARTS]):
-            for sign in ("", "+"):
-                text = f"{place} {sign}= {name}"
-                new = _placed(ast.parse(text).body[0], node)
-                yield StatementEdit(statement, {node: [node, new]}, ("missing", text), HANDED_ON)
-
-
-def _between(statement: Statement) -> list[ast.expr]:
-    """Slices from any bound of the function's slices to another, and those slices themselves."""
-    written = [n for n in ast.walk(statement.scope or statement.node) if isinstance(n, ast.Slice)]
-    bounds: dict[str, ast.expr] = {}
-    for part in written:
-        for bound in (part.lower, part.upper):
-            if bound is not None:
-                bounds[ast.unparse(bound)] = bound
-    pairs = list(permutations(list(bounds.values())[:MOST_BOUNDS], 2))
-    halves = [s for b in bounds.values() for s in (ast.Slice(None, b), ast.Slice(b, None))]
-    return [*(ast.Slice(a, b, None) for a, b in pairs), *halves[: 2 * MOST_BOUNDS], *written]
-
-
-def rescalings(statements: Sequence[Statement], factor: float) -> Iterator[StatementEdit]:
-    """An array divided by one of its sizes, or multiplied, behind a statement that made it."""
-    sign = "/" if abs(factor) > 1 else "*"
-    for statement in statements:
-        node: Any = statement.node
-        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        while isinstance(target, ast.Subscript):
-            target = target.value
-        if not isinstance(target, ast.Name | ast.Attribute):
-            continue
-        name = ast.unparse(target)
-        for size in ("size", "shape[0]", "shape[1]", "shape[-1]"):
-            new = _placed(ast.parse(f"{name} {sign}= {name}.{size}").body[0], node)
-            kind = ("missing", ast.unparse(new))
-            yield StatementEdit(statement, {node: [node, new]}, kind, RESCALED)
-
-
-def _placed(new: ast.stmt, old: ast.stmt) -> ast.stmt:
-    return ast.fix_missing_locations(ast.copy_location(new, old))
-
-
 def _blocks(tree: ast.AST) -> Iterator[Body]:
     for node in ast.walk(tree):
         for name in ("body", "orelse", "finalbody"):
@@ -181,32 +78,10 @@ def _blocks(tree: ast.AST) -> Iterator[Body]:
                 yield block
 
 
-def _indices_in(statement: Statement, file: ast.Module) -> list[ast.expr]:
-    """Slices and counters that the function's text has in brackets, then others of the file's."""
-    if statement.scope is None:
-        return []
-    own = _in_brackets(statement.scope)
-    found: dict[str, ast.expr] = dict(islice(own.items(), MOST_INDICES))
-    for other in (*slices_of(statement.scope), *_between(statement), *slices_of(file)):
-        found.setdefault(ast.unparse(other), other)
-    return list(found.values())[: 3 * MOST_INDICES]
-
-
-def _in_brackets(tree: ast.AST) -> dict[str, ast.expr]:
-    found: dict[str, ast.expr] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Subscript):
-            parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-            for part in parts:
-                if isinstance(part, ast.Slice | ast.Name | ast.Attribute | ast.Compare):
-                    found.setdefault(ast.unparse(part), part)
-    return found
-
-
 def _alone(statement: Statement, file: ast.Module) -> Iterator[tuple[tuple, float, Body]]:
     """Changes of one statement: a kind, a price, and what stands in its place."""
-    node, indices = statement.node, _indices_in(statement, file)
-    sums, lengths = _sums_in(statement), _lengths_in(statement)
+    node, indices = statement.node, indices_in(statement, file)
+    sums, lengths = _sums_in(statement), lengths_in(statement)
     if isinstance(node, ast.AugAssign):
         yield ("assigned",), 2.0, [ast.Assign([node.target], node.value)]
         for op in (ast.Add, ast.Sub, ast.Mult, ast.Div):
@@ -226,17 +101,21 @@ def _alone(statement: Statement, file: ast.Module) -> Iterator[tuple[tuple, floa
                 yield ("repeated",), 2.4, [_added_at(target, node.value)]
         yield from _exchanged_elements(node)
     if isinstance(node, ast.Assign | ast.AugAssign):
-        yield from _other_places(node, indices)
+        yield from other_places(node, indices)
     if isinstance(node, ast.AugAssign):
         for target in sums:
             if ast.unparse(target) != ast.unparse(node.target):
                 new = ast.AugAssign(target, node.op, node.value)
                 yield ("to", ast.unparse(target)), 2.4, [new]
     if isinstance(node, ast.Assign) and isinstance(node.value, NAMES):
-        price = LENGTH if _is_length(node.value) else NO_LENGTH
+        price = LENGTH if is_length(node.value) else NO_LENGTH
         for text in lengths:
             if text != ast.unparse(node.value):
                 yield ("length", text), price, [ast.Assign(node.targets, write.expression(text))]
+    if isinstance(node, ast.Assign) and begins(node.value):
+        for text in lengths:
+            begun = ast.Call(node.value.func, [write.expression(text), *node.value.args[1:]], [])
+            yield ("length", text), LENGTH, [ast.Assign(node.targets, begun)]
     if isinstance(node, ast.Assign | ast.AnnAssign | ast.Expr | ast.Return):
         yield from _other_arguments(node)
     if isinstance(node, ast.For) and not node.orelse:
@@ -258,33 +137,9 @@ def _sums_in(statement: Statement) -> list[ast.expr]:
     return list(found.values())[:MOST_INDICES]
 
 
-def _is_length(node: ast.expr) -> bool:
-    """Whether it is `x.shape[0]`, `x.size` or `len(x)`."""
-    if isinstance(node, ast.Subscript):
-        return isinstance(node.value, ast.Attribute) and node.value.attr == "shape"
-    if isinstance(node, ast.Call):
-        return isinstance(node.func, ast.Name) and node.func.id == "len"
-    return isinstance(node, ast.Attribute) and node.attr == "size"
-
-
-def _lengths_in(statement: Statement) -> list[str]:
-    """Lengths of the function's arguments and of what it measures elsewhere."""
-    if statement.scope is None or not isinstance(statement.node, ast.Assign):
-        return []
-    measured = [n for n in ast.walk(statement.scope) if isinstance(n, ast.expr) and _is_length(n)]
-    names = [a.arg for a in statement.scope.args.args]
-    names += [n.id for n in ast.walk(statement.scope) if is_bound(n)]
-    names += [ast.unparse(part) for n in measured for part in _measured(n)]
-    texts = [f"{n}.{end}" for n in dict.fromkeys(names) for end in LENGTHS]
-    return [t for t in texts if not t.startswith("self.")][: MOST_INDICES * len(LENGTHS)]
-
-
-def _measured(node: ast.expr) -> list[ast.expr]:
-    if isinstance(node, ast.Subscript):
-        return [node.value.value] if isinstance(node.value, ast.Attribute) else []
-    if isinstance(node, ast.Call):
-        return node.args[:1]
-    return [node.value] if isinstance(node, ast.Attribute) else []
+def _by_strides(statement: Statement) -> bool:
+    """Whether the function reaches into memory past what NumPy checks: a slip may end it."""
+    return statement.scope is not None and "as_strided" in ast.unparse(statement.scope)
 
 
 def _added_at(target: ast.Subscript, value: ast.expr, function: str = "np.add.at") -> ast.stmt:
@@ -368,7 +223,7 @@ def _other_bounds(call: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
         return
     for argument in call.args:
         for step in (1, -1):
-            yield argument, _plus(argument, step)
+            yield argument, plus(argument, step)
         yield from ((argument, write.number(number)) for number in (-1, 0))
 
 
@@ -382,82 +237,3 @@ def _is_range(function: ast.expr) -> bool:
 
 def _renamed(node: ast.expr, name: ast.Name, new: str) -> ast.expr:
     return write.edited(node, (name,), lambda _: ast.Name(new, ast.Load()))
-
-
-def _other_places(
-    node: ast.Assign | ast.AugAssign, indices: Sequence[ast.expr]
-) -> Iterator[tuple[tuple, float, Body]]:
-    """A write to an index one off, with two exchanged, or with one from elsewhere."""
-    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-    if not isinstance(target, ast.Subscript):
-        return
-    for new in _other_indices(target.slice, indices):
-        place = ast.Subscript(target.value, new, ast.Store())
-        if isinstance(node, ast.Assign):
-            yield ("place", ast.unparse(new)), 2.2, [ast.Assign([place], node.value)]
-        else:
-            yield ("place", ast.unparse(new)), 2.2, [ast.AugAssign(place, node.op, node.value)]
-
-
-def _other_indices(index: ast.expr, known: Sequence[ast.expr]) -> Iterator[ast.expr]:
-    elements = index.elts if isinstance(index, ast.Tuple) else [index]
-
-    def whole(changed: Sequence[ast.expr]) -> ast.expr:
-        return ast.Tuple(list(changed), ast.Load()) if isinstance(index, ast.Tuple) else changed[0]
-
-    for place, element in enumerate(elements):
-        slices = isinstance(element, ast.Slice)
-        alike = [
-            k
-            for k in known
-            if isinstance(k, ast.Slice) == slices and ast.dump(k) != ast.dump(element)
-        ]
-        for new in (*_one_off(element), *alike):
-            yield whole([*elements[:place], new, *elements[place + 1 :]])
-    for first in range(len(elements)):
-        for second in range(first + 1, len(elements)):
-            changed = list(elements)
-            changed[first], changed[second] = changed[second], changed[first]
-            yield whole(changed)
-
-
-def _one_off(element: ast.expr) -> Iterator[ast.expr]:
-    if isinstance(element, ast.Slice):
-        for name in ("lower", "upper"):
-            bound = getattr(element, name)
-            if bound is not None:
-                for step in (1, -1):
-                    parts: dict[str, Any] = {
-                        "lower": element.lower,
-                        "upper": element.upper,
-                        "step": element.step,
-                    }
-                    yield ast.Slice(**(parts | {name: _plus(bound, step)}))
-        if element.lower is not None and element.upper is not None:
-            for part in ast.walk(element.upper):
-                if isinstance(part, ast.Name):
-                    wide = ast.BinOp(element.lower, ast.Add(), part)
-                    yield ast.Slice(element.lower, wide, element.step)
-        if element.lower is not None and element.upper is None:
-            yield ast.Slice(None, element.lower, element.step)
-        if element.upper is not None and element.lower is None:
-            yield ast.Slice(element.upper, None, element.step)
-    elif isinstance(element, ast.Compare):
-        for other in (ast.Gt, ast.GtE, ast.Lt, ast.LtE, ast.Eq, ast.NotEq):
-            if not isinstance(element.ops[0], other):
-                yield ast.Compare(element.left, [other()], element.comparators)
-    elif isinstance(element, ast.UnaryOp) and isinstance(element.operand, ast.Constant):
-        yield from (write.number(int(ast.literal_eval(element)) + step) for step in (1, -1))
-    elif isinstance(element, ast.Name | ast.BinOp | ast.Constant):
-        if isinstance(element, ast.Constant) and not isinstance(element.value, int):
-            return
-        if isinstance(element, ast.BinOp):
-            yield element.left
-        for step in (1, -1):
-            yield _plus(element, step)
-
-
-def _plus(index: ast.expr, step: int) -> ast.expr:
-    if isinstance(index, ast.Constant) and isinstance(index.value, int):
-        return write.number(index.value + step)
-    return ast.BinOp(index, ast.Add() if step > 0 else ast.Sub(), ast.Constant(abs(step)))

@@ -14,7 +14,7 @@ from gradparity.record.frontend.code import Code
 from gradparity.record.frontend.source import Program, Scope, Slot, Statement
 from gradparity.record.locate.edits.atoms import atoms_of, is_value
 from gradparity.record.locate.edits.products import Alphabet, Named, matrix_wanted
-from gradparity.record.locate.edits.statements import StatementEdit
+from gradparity.record.locate.edits.statement_edit import StatementEdit
 from gradparity.record.locate.known.recognise import Table
 from gradparity.record.locate.trials.missing import Behind, real_values
 from gradparity.record.locate.trials.probe import local_names

@@ -1,12 +1,14 @@
-"""A name used wrongly everywhere was bound wrongly: the repair belongs where it is bound."""
+"""Where a repair belongs: where a name is bound, or where it is read."""
 
 import ast
 
 from gradparity.record.frontend.source import Program, Statement
 from gradparity.record.locate.edits import write
 from gradparity.record.locate.edits.namings import bindings, entry_of
-from gradparity.record.locate.edits.statements import StatementEdit
+from gradparity.record.locate.edits.statement_edit import StatementEdit
 from gradparity.record.locate.trials.probe import Trial
+
+WITH_ANOTHER = ("plus", "minus", "times", "over", "product")  # changes that add an operand
 
 
 def at_definition(program: Program, trial: Trial) -> StatementEdit | None:
@@ -36,6 +38,36 @@ def at_definition(program: Program, trial: Trial) -> StatementEdit | None:
             return None
     edited = write.in_statement(statement.node, value, new)
     kind = ("named", ast.unparse(value), ast.unparse(new))
+    return StatementEdit(statement, {statement.node: [edited]}, kind, trial.price)
+
+
+def at_use(program: Program, trial: Trial) -> StatementEdit | None:
+    """The same where a name is read, if that is one place: `x = cache["x"]` names it rightly.
+
+    Args:
+        program: the subject's.
+        trial: a change of what only gives a forward value a name.
+    """
+    scope, node = trial.statement.scope, trial.statement.node
+    if scope is None or trial.targets != (trial.root,) or not isinstance(node, ast.Assign):
+        return None
+    if trial.change.key[0] not in WITH_ANOTHER:
+        return None
+    pairs = bindings(node.targets[0], node.value)
+    names = [t.id for t, value in pairs if value is trial.root and isinstance(t, ast.Name)]
+    behind = [s for s in program.statements if s.scope is scope and s.line > trial.statement.line]
+    uses = [
+        (s, n)
+        for s in behind
+        for n in ast.walk(s.node)
+        if isinstance(n, ast.Name) and n.id in names and isinstance(n.ctx, ast.Load)
+    ]
+    if len(uses) != 1:
+        return None
+    ((statement, use),) = uses
+    new = trial.change.build(use)
+    edited = write.in_statement(statement.node, use, new)
+    kind = ("named", use.id, ast.unparse(new))
     return StatementEdit(statement, {statement.node: [edited]}, kind, trial.price)
 
 

@@ -21,7 +21,7 @@ from gradparity.record.graph.nodes import Array
 from gradparity.record.locate.edits import write
 from gradparity.record.locate.edits.atoms import Atom, atoms_of, is_value
 from gradparity.record.locate.edits.products import matrix_products
-from gradparity.record.locate.edits.statements import StatementEdit
+from gradparity.record.locate.edits.statement_edit import StatementEdit
 from gradparity.record.locate.trials.probe import local_names
 
 CLOSE = 1e-7

@@ -7,7 +7,8 @@ from types import CodeType
 
 from gradparity.record.frontend.code import Code
 from gradparity.record.frontend.hooks import Patch
-from gradparity.record.locate.edits.statements import StatementEdit
+from gradparity.record.locate.edits import write
+from gradparity.record.locate.edits.statement_edit import StatementEdit
 from gradparity.record.locate.trials.grants import Grant
 from gradparity.record.locate.trials.probe import Trial
 from gradparity.record.subject.trees import Path
@@ -69,6 +70,22 @@ def only_moves(repair: Repair) -> bool:
     """Whether it changes what only hands a value on."""
     names = (ast.Name, ast.Attribute, ast.Subscript)
     return isinstance(repair, Trial) and isinstance(repair.root, names)
+
+
+def mended_statement(repair: Repair) -> ast.stmt:
+    """A statement with a repair in it; as it stands where only its value is known."""
+    node = repair.statement.node
+    if isinstance(repair, StatementEdit):
+        first = repair.replaced[node]
+        return first[0] if first else node
+    if isinstance(repair, Grant):
+        return node
+    if repair.slot.after is None:
+        return write.in_statement(node, repair.root, repair.expression())
+    whole = repair.expression()
+    if isinstance(node, ast.AugAssign) and isinstance(whole, ast.BinOp):
+        return write.in_statement(node, node.value, whole.right)
+    return node
 
 
 def version_of(code: Code, trials: Sequence[Repair], base: Mapping[int, Patch]) -> Version:
