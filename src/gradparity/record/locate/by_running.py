@@ -3,7 +3,6 @@
 import ast
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -22,6 +21,7 @@ from gradparity.record.locate.trials.missing import Gatherer, additions, last_sl
 from gradparity.record.locate.trials.repairs import Explanation, mended_statement
 
 STATEMENT_SECONDS, NAMING_SECONDS, GRANTING_SECONDS = 4.5, 1.0, 1.5
+SIBLING_SECONDS = 1.0
 MOST = 160  # changes of a kind that are run
 BESIDE = 1.0  # what a change costs more where no value of the backward pass is
 NAMES = (ast.Name, ast.Attribute, ast.Subscript)  # what only hands a value on
@@ -152,10 +152,23 @@ def _called(statements: Sequence[Statement]) -> set[str]:
     return {n.func.id for n in calls if isinstance(n.func, ast.Name)}
 
 
-def like_siblings(case: Case, now: Explanation) -> Iterator[Explanation]:
-    """Statements as those beside them are written; repaired ones as they are then."""
+def like_siblings(case: Case, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:
+    """Statements as those beside them are written; repaired ones as they are then.
+
+    Of those that wrong gradients depend on.
+    """
+    slots, wrong = case.runner.code.program.slots, frozenset(case.right) - now.right
+    doubtful = [
+        slots[n].statement
+        for n in sorted(case.backward)
+        if scenery.reached.get(slots[n].place, frozenset()) & wrong
+    ]
     mended = {t.statement: mended_statement(t) for t in now.trials}
-    return named(case, now, partial(siblings, mended=mended))
+    end = time.process_time() + SIBLING_SECONDS
+    for edit in siblings(case.runner.code.program, list(dict.fromkeys(doubtful)), mended):
+        if time.process_time() > end:
+            return
+        yield from case.if_more_right(now, edit)
 
 
 def fitting_statements(case: Case, now: Explanation, scenery: Scenery) -> Iterator[Explanation]:

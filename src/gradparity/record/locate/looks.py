@@ -97,7 +97,6 @@ class Looks:
         case, now, stages = self.case, self.now, self.stages
         yield Look(CHEAP, MUCH, rescaled_arrays(case, now, self.scenery))
         yield Look(QUITE, NEVER, named(case, now, misnamings, early=True))
-        yield Look(QUITE, self.partly, like_siblings(case, now))
         for kind in ("slips", "missing") if stages.misshapen else ():
             yield Look(QUITE, BETTER, self._local(stages.misshapen, kind))
         yield Look(QUITE, self.partly, self._local(stages.zero, "slips"))
@@ -122,6 +121,7 @@ class Looks:
         """The first values that are no true quantities, and the first that are zero."""
         for kind in ("missing", "twice"):
             yield Look(QUITE, self.partly, self._local(self.stages.unknown, kind))
+        yield Look(QUITE, self.partly, like_siblings(self.case, self.now, self.scenery))
         for kind in ("small", "deep"):
             yield Look(QUITE, self.partly, self._tried(self.stages.still, kind))
         if self.single and not self.few:  # before what only helps is taken for all there is
@@ -152,7 +152,8 @@ class Looks:
         case, now = self.case, self.now
         for stage, (enough, turns, kind) in enumerate(self.stages.all()):
             if turns:
-                yield Look(enough, MUCH, self._tried(turns, kind))
+                done = self.single and turns is self.stages.nearest and kind == "deep"
+                yield Look(enough, MUCH, iter(()) if done else self._tried(turns, kind))
             if stage == 2:
                 yield Look(ANY, MUCH, left_out(case, now, self.scenery))
                 if not self.single:

@@ -21,7 +21,9 @@ from gradparity.record.locate.trials.repairs import Explanation, Repair
 from gradparity.record.locate.trials.weigh import Scales
 
 SECONDS, STEP_SECONDS, EDITS_SECONDS = 5.0, 2.0, 1.0
+MOST, FEW = 4, 2  # repairs of which one may belong elsewhere, and two may stand for one
 MOST_SLOTS, MOST_CHANGES, MOST_STEPS = 6, 6, 2
+RESHAPING = ("sum", "sum keep", "transpose", "no T", "index")  # changes of what has a wrong shape
 SLIP = 2.4  # price of a change of what was not recorded that may be one of two
 LESS = 0.1  # by how much an explanation has to be better
 Step = Callable[[Explanation, Scenery], Explanation | None]
@@ -35,9 +37,9 @@ def upstream(case: Case, found: Explanation, step: Step) -> Explanation:
         found: what explains its gradients.
         step: looks for the one repair that is missing.
     """
-    until = time.process_time() + SECONDS
-    if not found.complete:
+    if not found.complete or len(found.trials) > MOST:
         return found
+    until = time.process_time() + SECONDS
     scenery = case.scenery(*case.recorded_with(found.trials))
     untrue = [t for t in found.trials if not _is_true(t, scenery)]
     for group in _groups(found, untrue):
@@ -84,7 +86,8 @@ def _others(
     scenery = case.scenery(*case.recorded_with(rest.trials))
     given = _given(case, group, untrue, scenery)
     steps = 0
-    for trial in _tried(case, rest, given, scenery):
+    few = len(rest.trials) + len(group) <= FEW
+    for trial in _tried(case, rest, given, scenery, few):
         if time.process_time() > until:
             return
         both = case.court.evaluated([*rest.trials, trial])
@@ -94,7 +97,7 @@ def _others(
             steps += 1
             yield from _completed(case, both, step)
     slots = case.runner.code.program.slots
-    statements = list(dict.fromkeys(slots[n].statement for n in given))
+    statements = list(dict.fromkeys(slots[n].statement for n in given)) if few else []
     end = min(until, time.process_time() + EDITS_SECONDS)
     for edit in statement_edits(case.runner.code.program, statements):
         if time.process_time() > end:
@@ -104,7 +107,7 @@ def _others(
 
 
 def _tried(
-    case: Case, rest: Explanation, given: Sequence[int], scenery: Scenery
+    case: Case, rest: Explanation, given: Sequence[int], scenery: Scenery, few: bool
 ) -> Iterator[Trial]:
     """The most promising changes of some slots."""
     scales = Scales(scenery, case.table, case.rules, case.court.scale)
@@ -113,8 +116,9 @@ def _tried(
         turns = min(ALL_TURNS, scenery.counts.get(slots[number].place, 1))
         prober = probed(case, rest, {number: frozenset(range(turns))}, "small")
         trials = sorted(prober.trials[number].values(), key=lambda t: t.price)
-        kinds = [scales.solving(trials, prober), scales.making_known(trials)]
-        kinds.append(scales.reshaping(trials))
+        kinds = [scales.solving(trials, prober), scales.reshaping(trials)]
+        if few:
+            kinds.append(scales.making_known(trials))
         if slots[number].place not in scenery.counts:
             kinds.append(trials)
         yield from dict.fromkeys(t for found in kinds for t in found[:MOST_CHANGES])
@@ -142,6 +146,9 @@ def _given(
 ) -> list[int]:
     """Slots of what repaired statements read: values none of which is true, the nearest first.
 
+    A step on the way is none either; so where the repair is an ordinary one, only true gradients
+    times a number are suspicious.
+
     Before them those of names whose values were not recorded or are zero, or which all of several
     statements read.
     """
@@ -154,20 +161,22 @@ def _given(
         recorded = scenery.counts.keys() - scenery.still
         binding = [n for n in binding if places[n] not in recorded]
     found = [*binding, *(t.slot.number for t in group if t in untrue)]
-    for place in _unknown_before(scenery, {t.slot.place for t in group}):
+    doubtful = len(group) > 1 or any(t in untrue or t.change.key[0] in RESHAPING for t in group)
+    wrong = (SCALED, UNKNOWN, FORWARD, ZERO) if doubtful else (SCALED,)
+    for place in _before(scenery, {t.slot.place for t in group}, wrong):
         found += [n for n in computed if slots[n].place == place and slots[n].kind != "after"]
     return list(dict.fromkeys(found))[:MOST_SLOTS]
 
 
-def _unknown_before(scenery: Scenery, places: set[int]) -> list[int]:
-    """Slots of the values that were computed on the way to some and are not true."""
+def _before(scenery: Scenery, places: set[int], states: Sequence[int]) -> list[int]:
+    """Slots of the values of some states that were computed on the way to some slots."""
     waiting = [k for (place, _), k in scenery.position.items() if place in places]
     passed, found = set(waiting), dict[int, None]()
     for number in waiting:
         for k in scenery.parents[number] - passed:
             passed.add(k)
             waiting.append(k)
-            if scenery.states[k] in (UNKNOWN, SCALED, FORWARD, ZERO):
+            if scenery.states[k] in states:
                 found[scenery.record.seen[k].slot] = None
     return list(found)
 

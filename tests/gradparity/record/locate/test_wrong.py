@@ -4,6 +4,7 @@ import pytest
 
 from gradparity.record.bring import recorded
 from gradparity.record.examine.engine import examine
+from gradparity.record.locate import case
 from gradparity.record.report.explain import recording_of
 from gradparity.record.run.runs import Runner
 from record.subject_files import brought, written
@@ -72,7 +73,8 @@ SHAPES = [
 
 
 @pytest.mark.parametrize(("name", "right", "wrong"), SHAPES)
-def test_where_a_wrong_shape_comes_from(name, right, wrong, tmp_path):
+def test_where_a_wrong_shape_comes_from(name, right, wrong, tmp_path, monkeypatch):
+    monkeypatch.setattr(case, "SECONDS", 5.0)  # the line is told without a cause
     runner = Runner(brought(written(name, tmp_path, (right, wrong))))
     found = recording_of(examine(runner), runner)
     assert [f.text for f in found.findings] == [wrong]

@@ -1,0 +1,135 @@
+"""Processes that train one model together: how they find each other, agree, and part.
+
+Each has devices of its own; JAX's collectives join them. One leads: it alone reads the run's folder
+and writes to it, and shows what is seen.
+"""
+
+import os
+import pickle
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple, TypeVar
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from lstm_spec import InputError
+
+Made = TypeVar("Made")
+
+AUTO = "auto"
+HEARTBEAT = 30  # seconds without a sign of life after which JAX ends a process
+JOINING = 60  # seconds to wait for all processes
+GONE = 75  # exit code: nothing is wrong here, go on later
+
+
+class Member(NamedTuple):
+    """Where a process is."""
+
+    host: str
+    pid: int
+
+
+class Group:
+    """All processes of a run, as one of them sees them.
+
+    Attributes:
+        members: by number.
+        how_to_go_on: said where one is gone.
+    """
+
+    def __init__(self) -> None:
+        self.how_to_go_on = ""
+        own = Member(socket.gethostname(), os.getpid())
+        self.members = [pickle.loads(found) for found in _all_gathered(pickle.dumps(own))]
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that reads and writes."""
+        return jax.process_index() == 0
+
+    def agreed(self, number: int) -> int:
+        """The largest of the numbers that all processes bring; each has to ask."""
+        return int(np.max(multihost_utils.process_allgather(np.int32(number))))
+
+    def shared(self, make: Callable[[], Made]) -> Made:
+        """What the leading process makes, in every one; each has to ask."""
+        content = pickle.dumps(make()) if self.leads else b""
+        return pickle.loads(_broadcast(content))
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """End this process, with a message, where another one is gone."""
+        try:
+            yield
+        except jax.errors.JaxRuntimeError as error:
+            self._leave(error)
+
+    def _leave(self, error: Exception) -> None:
+        """At once: the ordinary way waits for who is gone, and ends in JAX's own abort."""
+        gone = [k for k, member in enumerate(self.members) if not _is_there(member)]
+        others = [k for k in range(len(self.members)) if k != jax.process_index()]
+        who = ", ".join(map(str, gone or others))
+        plural = "process" if len(gone or others) == 1 else "processes"
+        certain = "" if gone or len(others) == 1 else "one of "
+        message = f"{certain}{plural} {who} of {len(self.members)} is gone; {self.how_to_go_on}"
+        if not gone and len(others) > 1:
+            message += f"\n{str(error).splitlines()[0]}"
+        print(f"\ntrain.py: {message}", file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        os._exit(GONE)
+
+
+def join(coordinator: str, count: int | None, index: int | None) -> Group:
+    """Become one of several processes.
+
+    Args:
+        coordinator: host and port of process 0; "auto" where a cluster's manager tells JAX
+            (SLURM, Open MPI, Kubernetes).
+        count, index: how many there are, and which this is; None with "auto".
+
+    Raises:
+        InputError: what was given does not say, or the others were not to be found.
+    """
+    known = coordinator != AUTO
+    if known and (count is None or index is None):
+        raise InputError("--coordinator: expected --process-count and --process-id as well")
+    if known and not 0 <= (index or 0) < (count or 0):
+        raise InputError(f"--process-id: got {index}, expected 0 to {(count or 1) - 1}")
+    try:
+        jax.distributed.initialize(
+            coordinator if known else None, count, index, initialization_timeout=JOINING,
+            heartbeat_timeout_seconds=HEARTBEAT,
+        )  # fmt: skip
+    except (RuntimeError, ValueError) as error:
+        where = coordinator if known else "no cluster that JAX knows"
+        raise InputError(f"--coordinator {where}: {str(error).splitlines()[0]}") from error
+    return Group()
+
+
+def _is_there(member: Member) -> bool:
+    """Whether a process runs; of other machines nobody knows."""
+    if member.host != socket.gethostname():
+        return True
+    try:
+        os.kill(member.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _broadcast(content: bytes) -> bytes:
+    size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content))))
+    given = np.frombuffer(content or bytes(size), np.uint8)
+    return np.asarray(multihost_utils.broadcast_one_to_all(given)).tobytes()
+
+
+def _all_gathered(content: bytes) -> list[bytes]:
+    size = int(np.max(multihost_utils.process_allgather(np.int32(len(content)))))
+    own = np.frombuffer(content.ljust(size, b"\0"), np.uint8)
+    return [bytes(row) for row in np.asarray(multihost_utils.process_allgather(own))]
