@@ -23,8 +23,8 @@ from rich.console import Console
 
 from lstm_spec.exits import guarded
 
-PACKAGES = ("lstm_spec", "manual", "jax_ref", "jax_manual", "gradparity", "lstm_lm")
-COLOURS = dict(zip(PACKAGES, ("#ddd", "#cde", "#dec", "#ced", "#edc", "#ecd"), strict=True))
+PACKAGES = ("lstm_spec", "manual", "jax_ref", "jax_manual", "jax_mesh", "gradparity", "lstm_lm")
+COLOURS = dict(zip(PACKAGES, ("#ddd", "#cde", "#dec", "#ced", "#edc", "#ecd", "#dde"), strict=True))
 MODULES = 99  # a depth that is every module's own
 Imports = dict[str, set[str]]
 

@@ -45,9 +45,9 @@ def loss(backend: Backend, place: Place, params: Params, batch: Batch) -> LossOn
 def _by_device(
     backend: Backend, place: Place, params: Params, batch: Batch, options: dict[str, Any]
 ) -> LossAndGrads:
-    whole = PartitionSpec()
+    whole: Any = PartitionSpec()
     cut = jax.tree.map(lambda leaf: place.by_sequence(leaf).spec, batch)
-    states = PartitionSpec(None, None, DATA)
+    states: Any = PartitionSpec(None, None, DATA)
     mapped = jax.shard_map(
         partial(_mean_of_means, backend, options), mesh=place.mesh, in_specs=(whole, cut),
         out_specs=LossAndGrads(whole, whole, states, states), check_vma=False,

@@ -18,7 +18,7 @@ def loaded_by(code: str) -> set[str]:
     return {line.partition(".")[0] for line in result.stdout.splitlines()}
 
 
-BACKEND_PACKAGES = {"manual", "jax_ref", "jax_manual", "jax", "jaxlib"}
+BACKEND_PACKAGES = {"manual", "jax_ref", "jax_manual", "jax_mesh", "jax", "jaxlib"}
 FORBIDDEN = {
     "import lstm_spec": {*BACKEND_PACKAGES, "gradparity", "lstm_lm", "matplotlib", "scipy"},
     "import manual": {
@@ -30,6 +30,7 @@ FORBIDDEN = {
     },
     "import jax_ref": {"manual", "jax_manual", "gradparity", "lstm_lm", "matplotlib"},
     "import jax_manual": {"manual", "gradparity", "lstm_lm", "matplotlib"},
+    "import jax_mesh.passes": {"manual", "jax_ref", "jax_manual", "gradparity", "lstm_lm"},
     "import gradparity": {*BACKEND_PACKAGES, "lstm_lm", "matplotlib"},
     "import gradparity.cli": {*BACKEND_PACKAGES, "lstm_lm", "matplotlib"},
     "import lstm_spec; lstm_spec.load_backend('numpy')": BACKEND_PACKAGES - {"manual"},
