@@ -18,8 +18,10 @@ SAMPLE_LENGTH, SAMPLE_TEMPERATURE = 80, 0.7
 def finish(trainer: Trainer) -> None:
     """Judge the best model, and write what belongs into the run's folder."""
     folder, console = trainer.folder, trainer.progress.console
-    best = checkpoint.load(folder.best)
+    best = trainer.peers.shared(lambda: checkpoint.load(folder.best))
     _test(trainer, best)
+    if not trainer.peers.leads:
+        return
     for sentence in trainer.task.findings(load_backend(best.options.backend), best.training.params):
         console.print(sentence, soft_wrap=True)
     title = f"{trainer.options.task}, {trainer.options.backend}"

@@ -2,7 +2,6 @@
 
 import math
 import time
-from typing import Any
 
 import numpy as np
 
@@ -10,7 +9,8 @@ from lstm_lm.config.options import Options
 from lstm_lm.engines.cells import cell_of
 from lstm_lm.engines.dropout import dropout_factors
 from lstm_lm.engines.engine import Engine, Training
-from lstm_lm.engines.optimizers import Moments, Optimizer
+from lstm_lm.engines.optimizers import Optimizer
+from lstm_lm.engines.peers import Peers
 from lstm_lm.engines.schedule import Course, learning_rate
 from lstm_lm.keep import signals
 from lstm_lm.keep.checkpoint import Checkpoint
@@ -19,8 +19,7 @@ from lstm_lm.keep.signals import StoppedError
 from lstm_lm.progress import Progress
 from lstm_lm.tasks.table import Task
 from lstm_spec import Batch, InputError, Params
-from lstm_spec.checks import all_finite
-from lstm_spec.tree import iter_leaves, tree_map
+from lstm_spec.tree import tree_map
 
 
 class SickRunError(InputError):
@@ -40,10 +39,11 @@ class Trainer:
     """One run, from a checkpoint to its end."""
 
     def __init__(
-        self, start: Checkpoint, task: Task, engine: Engine, folder: RunFolder, progress: Progress
-    ) -> None:
+        self, start: Checkpoint, task: Task, engine: Engine, folder: RunFolder, progress: Progress,
+        peers: Peers,
+    ) -> None:  # fmt: skip
         self.options, self.task, self.engine, self.folder = start.options, task, engine, folder
-        self.progress = progress
+        self.progress, self.peers = progress, peers
         self.step, self.course = start.step, start.course
         self.saved = start.step > 0
         self.unvalidated = start.commit is not None and start.commit.unvalidated
@@ -66,12 +66,14 @@ class Trainer:
             while self.step < self.task.total_steps and not self._out_of_patience():
                 self._update()
                 due = self.step % (self.options.evaluate_every or 1) == 0
-                if due or self.step == self.task.total_steps:
+                validated = due or self.step == self.task.total_steps
+                if validated:
                     self._validate(stop)
-                elif stop.asked:
+                asked = self._asked(stop)
+                if asked and not validated:
                     self._save(best=False)
-                if stop.asked:
-                    raise StoppedError(stop.asked)
+                if asked:
+                    raise StoppedError(asked)
         self.progress.finish()
 
     def _update(self) -> None:
@@ -106,9 +108,10 @@ class Trainer:
         self._require_health()
         if self.validation:
             loss = self.held_out_loss(self.training.params, self.validation, stop)
-            if stop.asked:
+            asked = self._asked(stop)
+            if asked:
                 self.folder.commit(self.checkpoint(), best=False, unvalidated=True)
-                raise StoppedError(stop.asked)
+                raise StoppedError(asked)
             self.course = self.course.after(loss, self.step, self.options)
             best = self.course.best_step == self.step
             self.folder.append({"step": self.step, "validation": loss})
@@ -129,7 +132,7 @@ class Trainer:
         config = self.options.config(len(self.task.vocabulary))
         state = cell_of(self.options).zero_state(config, windows[0].tokens.shape[1])
         for window in windows:
-            if count and stop is not None and stop.asked:
+            if count and stop is not None and self._asked(stop):
                 break
             loss, state = self.engine.loss(params, window._replace(initial_state=state))
             tokens = int(window.mask.sum()) if window.mask is not None else window.tokens.size
@@ -138,17 +141,18 @@ class Trainer:
 
     def checkpoint(self) -> Checkpoint:
         """The run as it stands, in NumPy arrays."""
-        params, moments, carry = self.training
-        arrays = tree_map(np.asarray, (params, moments.first, moments.second, carry))
-        training = Training(arrays[0], Moments(int(moments.made), *arrays[1:3]), arrays[3])
-        task = self.task
+        task, training = self.task, self.engine.to_host(self.training)
         return Checkpoint(
             self.options, task.vocabulary, task.fingerprint, self.step, training, self.course
         )
 
+    def _asked(self, stop: signals.Stop) -> int:
+        """The signal that any of the processes has got; all look at the same time."""
+        return self.peers.agreed(stop.asked)
+
     def _require_health(self) -> None:
         """A weight that is no number must not be used, nor saved over good ones."""
-        if _first_sick_leaf(self.training.params) is not None:
+        if self.engine.first_sick(self.training.params) is not None:
             raise self._sick(None, math.nan)
 
     def _save(self, *, best: bool) -> None:
@@ -169,16 +173,8 @@ class Trainer:
         )
 
     def _first_to_go(self, batch: Batch | None) -> str:
-        weight = _first_sick_leaf(self.training.params)
+        weight = self.engine.first_sick(self.training.params)
         if weight is not None or batch is None:
             return f"weight {weight}"
-        gradient = _first_sick_leaf(self.engine.gradients(self.training.params, batch))
+        gradient = self.engine.first_sick(self.engine.gradients(self.training.params, batch))
         return f"gradient {gradient}" if gradient else "the loss, with finite weights and gradients"
-
-
-def _first_sick_leaf(tree: Any) -> str | None:
-    """Path of the first leaf that holds a NaN or an infinity."""
-    for path, leaf in iter_leaves(tree):
-        if not all_finite(leaf):
-            return path
-    return None

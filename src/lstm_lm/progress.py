@@ -10,8 +10,8 @@ from rich.progress import Progress as Bar
 class Progress:
     """Shows loss, speed and time left; validations stay on screen as lines."""
 
-    def __init__(self, total: int, unit: str, name: str = "") -> None:
-        self.console = Console(highlight=False)
+    def __init__(self, total: int, unit: str, name: str = "", *, quiet: bool = False) -> None:
+        self.console = Console(highlight=False, quiet=quiet)
         self._unit, self._name = unit, name
         self._rate, self._headed = 0.0, False
         self._bar = Bar(
@@ -22,7 +22,7 @@ class Progress:
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
-            disable=not self.console.is_terminal,
+            disable=quiet or not self.console.is_terminal,
         )
         self._task = self._bar.add_task("", total=total, loss=math.nan, speed=0.0)
         self._bar.start()

@@ -13,7 +13,16 @@ from lstm_lm.tasks.table import Task
 from lstm_spec import InputError
 
 # What may change when a run goes on: these touch neither the model nor what it has seen.
-CHANGEABLE = {"backend", "keep_every", "steps", "epochs", "evaluate_every", "patience", "data"}
+CHANGEABLE = {
+    "backend",
+    "keep_every",
+    "mesh",
+    "steps",
+    "epochs",
+    "evaluate_every",
+    "patience",
+    "data",
+}
 
 
 def given(options: Options, arguments: list[str]) -> dict[str, Any]:

@@ -12,9 +12,12 @@ import tyro
 from lstm_lm.config.options import Options, instead_of_none
 from lstm_lm.config.rules import require_effect
 from lstm_lm.ending import finish
+from lstm_lm.engines.peers import Alone, Peers
 from lstm_lm.engines.table import make_engine, prepare_jax
 from lstm_lm.keep import signals
+from lstm_lm.keep.checkpoint import Checkpoint
 from lstm_lm.keep.folder import RunFolder, numbered
+from lstm_lm.keep.onlooker import Onlooker
 from lstm_lm.keep.signals import StoppedError
 from lstm_lm.keep.taking_up import take_up, take_up_best
 from lstm_lm.loop import Trainer, beginning
@@ -37,6 +40,12 @@ class Command:
     """With --resume: go on from the best checkpoint, where the last one is lost."""
     forget_best: bool = False
     """With --resume: go on without the best checkpoint, where that is lost."""
+    coordinator: Annotated[str | None, instead_of_none("this process is the only one")] = None
+    """Host and port of process 0 of several, or "auto" in SLURM, Open MPI or Kubernetes."""
+    process_count: Annotated[int | None, instead_of_none("as the cluster says")] = None
+    """With --coordinator: how many processes there are."""
+    process_id: Annotated[int | None, instead_of_none("as the cluster says")] = None
+    """With --coordinator: which of them this is, from 0."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -63,20 +72,20 @@ def _begun_or_resumed(arguments: list[str]) -> int:
             raise InputError(f"--{name.replace('_', '-')}: goes with --resume only")
     options = command.options.resolved()
     require_effect(asked, vars(options))
-    return _both(options) if options.backend == "both" else _train(options)
+    peers = _joined(command, options)
+    return _both(options, peers) if options.backend == "both" else _train(options, peers)
 
 
-def _train(options: Options, name: str = "") -> int:
+def _train(options: Options, peers: Peers, name: str = "") -> int:
     """One run from its beginning to its report."""
-    prepare_jax(options)
     task, engine = make_task(options), make_engine(options)
-    options = replace(options, out=options.out or numbered(options.task))
-    assert options.out is not None
-    start, folder = beginning(options, task), RunFolder(options.out)
-    with _held(folder):
+    out = peers.shared(lambda: options.out or numbered(options.task))
+    options = replace(options, out=out)
+    start, folder = beginning(options, task), _folder(out, peers)
+    with _held(folder, peers):
         folder.begin(start)
-        progress = _progress(options, task, start.step, name)
-        _run_to_end(Trainer(start, task, engine, folder, progress))
+        progress = _progress(options, task, start.step, peers, name)
+        _run_to_end(Trainer(start, task, engine, folder, progress, peers))
     return OK
 
 
@@ -84,30 +93,64 @@ def _resume(command: Command, changes: dict) -> int:
     """A run from where it was left to its report."""
     assert command.resume is not None
     folder = RunFolder(command.resume)
-    with _held(folder):
+    if command.coordinator is None:
+        peers = _alone(command)
+    else:  # the others find each other before anybody takes the folder
+        peers = _joined(command, resumed_options(folder.options(), folder, changes))
+    folder = _folder(command.resume, peers)
+    with _held(folder, peers):
         folder.take()
-        if command.from_best:
-            start, said = take_up_best(folder)
-        else:
-            start, said = take_up(folder, command.forget_best)
+        start, said = peers.shared(lambda: _taken_up(command, folder))
         options = resumed_options(start.options, folder, changes)
-        prepare_jax(options)
+        prepare_jax(options, command.process_count or 1)
         task, engine = make_task(options), make_engine(options)
         require_fit(start, options, task, folder.last)
         if options != start.options:
             start = start._replace(options=options)
             folder.reconfigure(start, folder.committed)
+        progress = _progress(options, task, start.step, peers)
         for sentence in said:
-            print(sentence, flush=True)
-        progress = _progress(options, task, start.step)
-        _run_to_end(Trainer(start, task, engine, folder, progress))
+            progress.console.print(sentence, soft_wrap=True, markup=False)
+        _run_to_end(Trainer(start, task, engine, folder, progress, peers))
     return OK
 
 
+def _taken_up(command: Command, folder: RunFolder) -> tuple[Checkpoint, list[str]]:
+    if command.from_best:
+        return take_up_best(folder)
+    return take_up(folder, command.forget_best)
+
+
+def _joined(command: Command, options: Options) -> Peers:
+    """This process alone, or one of several."""
+    prepare_jax(options, command.process_count or 1)
+    if command.coordinator is None:
+        return _alone(command)
+    if options.backend not in ("jax", "jax-manual"):
+        raise InputError(
+            f"--coordinator: got backend {options.backend}, expected jax or jax-manual"
+        )
+    from jax_mesh.group import join
+
+    return join(command.coordinator, command.process_count, command.process_id)
+
+
+def _alone(command: Command) -> Peers:
+    for name in ("process_count", "process_id"):
+        if getattr(command, name) is not None:
+            raise InputError(f"--{name.replace('_', '-')}: goes with --coordinator only")
+    return Alone()
+
+
+def _folder(path: Path, peers: Peers) -> RunFolder:
+    return RunFolder(path) if peers.leads else Onlooker(path)
+
+
 @contextmanager
-def _held(folder: RunFolder) -> Iterator[None]:
+def _held(folder: RunFolder, peers: Peers) -> Iterator[None]:
     """Give the folder back at the end, whatever happens; until then say how to go on."""
-    signals.stop.message = f"stopped; go on with --resume {folder.path}"
+    peers.how_to_go_on = f"go on with --resume {folder.path}"
+    signals.stop.message = f"stopped; {peers.how_to_go_on}"
     try:
         yield
     finally:
@@ -115,21 +158,26 @@ def _held(folder: RunFolder) -> Iterator[None]:
 
 
 def _run_to_end(trainer: Trainer) -> None:
-    try:
-        trainer.run()
-    except StoppedError:
-        trainer.progress.finish()
-        path = trainer.folder.path
-        print(f"\nstopped after update {trainer.step}; go on with --resume {path}", flush=True)
-        raise
-    finally:
-        trainer.progress.finish()
-    finish(trainer)
+    with trainer.peers.watched():
+        try:
+            trainer.run()
+        except StoppedError:
+            trainer.progress.finish()
+            path = trainer.folder.path
+            trainer.progress.console.print(
+                f"\nstopped after update {trainer.step}; go on with --resume {path}",
+                soft_wrap=True, markup=False,
+            )  # fmt: skip
+            raise
+        finally:
+            trainer.progress.finish()
+        finish(trainer)
 
 
-def _progress(options: Options, task: Task, step: int, name: str = "") -> Progress:
+def _progress(options: Options, task: Task, step: int, peers: Peers, name: str = "") -> Progress:
     """What is seen of a run, its first line already."""
-    progress = Progress(task.total_steps, notation_of(options).unit, name)
+    unit = notation_of(options).unit
+    progress = Progress(task.total_steps, unit, name, quiet=not peers.leads)
     resumed = f", from update {step:,}" if step else ""
     progress.console.print(
         f"{task.title}: vocabulary {len(task.vocabulary)}, {options.layers} × {options.hidden} "
@@ -140,7 +188,7 @@ def _progress(options: Options, task: Task, step: int, name: str = "") -> Progre
     return progress
 
 
-def _both(options: Options) -> int:
+def _both(options: Options, peers: Peers) -> int:
     """The same run on both backends, and their curves over each other."""
     options = replace(options, out=options.out or numbered(options.task))
     assert options.out is not None
@@ -148,7 +196,7 @@ def _both(options: Options) -> int:
     if path.exists() and not options.overwrite:
         raise InputError(f"{options.out}: holds a run already; begin afresh with --overwrite")
     for name in names:
-        _train(replace(options, backend=name, out=options.out / name), name=name)
+        _train(replace(options, backend=name, out=options.out / name), peers, name)
     curves = {name: RunFolder(options.out / name).records() for name in names}
     draw_both(curves, path, f"{options.task}, {options.dtype}: numpy and jax")
     steps, difference = relative_difference(*curves.values())

@@ -77,7 +77,7 @@ def test_the_checkers_help_says_what_will_be(command, capsys):
 
 
 def test_a_signal_that_the_trainer_has_answered(monkeypatch):
-    monkeypatch.setattr(train_cli, "_train", lambda options: raiser(StoppedError(15))())
+    monkeypatch.setattr(train_cli, "_train", lambda *_: raiser(StoppedError(15))())
     assert train(*SMALL) == 143
 
 

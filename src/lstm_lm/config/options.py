@@ -13,6 +13,7 @@ import tyro
 from lstm_lm.config.rules import require_ranges, require_types
 from lstm_spec import Config, InputError
 
+ONE = "1"  # a mesh of one device
 Schedule = Literal["constant", "cosine", "plateau"]
 
 # What None stands for, by task.
@@ -105,6 +106,8 @@ class Options:
     """Steps of a text that gradients flow through; states are carried on."""
     keep_every: int = 0
     """Keep states every so many steps only, and recompute the others: less memory; 0: keep all."""
+    mesh: str = ONE
+    """Devices of a JAX backend that share the sequences: 4; or 4x2, to share the weights too."""
     steps: Annotated[int | None, _by_task("steps")] = None
     """Number of updates; 0: as many as `epochs` makes."""
     epochs: Annotated[float | None, _by_task("epochs")] = None

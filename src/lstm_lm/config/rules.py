@@ -1,6 +1,7 @@
 """What an option may be: its type, its range, and what goes together."""
 
 import math
+import re
 from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
@@ -90,11 +91,19 @@ def require_ranges(values: Mapping[str, Any], task: str) -> None:
     for name, holds, expected in _RULES:
         if not holds(values[name]):
             raise InputError(f"{flag(name)}: got {values[name]}, expected {expected}")
+    _require_mesh(values["mesh"], values["backend"])
     _require_shares(values["validation"], values["test"])
     _require_length(values["steps"], values["epochs"], task)
     if values["keep_every"] and values["backend"] not in ("numpy", "jax-manual"):
         found = f"got {values['keep_every']} with backend {values['backend']}"
         raise InputError(f"--keep-every: {found}, expected numpy or jax-manual")
+
+
+def _require_mesh(mesh: str, backend: str) -> None:
+    if not re.fullmatch(r"[1-9]\d*([x×][1-9]\d*)?", mesh):
+        raise InputError(f"--mesh: got {mesh!r}, expected a number of devices, or DATAxMODEL")
+    if mesh != "1" and backend not in ("jax", "jax-manual"):
+        raise InputError(f"--mesh: got {mesh} with backend {backend}, expected jax or jax-manual")
 
 
 def _require_shares(validation: float, test: float) -> None:

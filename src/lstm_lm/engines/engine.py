@@ -1,9 +1,13 @@
 """What the training loop asks of a backend: one update of the model."""
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
 
 from lstm_lm.engines.optimizers import Moments
 from lstm_spec import Batch, Params, State
+from lstm_spec.checks import all_finite
+from lstm_spec.tree import iter_leaves, tree_map
 
 
 class Training(NamedTuple):
@@ -42,3 +46,26 @@ class Engine(Protocol):
 
     def gradients(self, params: Params, batch: Batch) -> Params:
         """The gradients that an update would use, before clipping."""
+
+    def to_host(self, training: Training) -> Training:
+        """NumPy arrays, the moments' count as it is."""
+
+    def first_sick(self, tree: Any) -> str | None:
+        """Path of the first leaf that holds a NaN or an infinity."""
+
+
+def to_numpy(training: Training) -> Training:
+    """`Engine.to_host` of arrays that NumPy can read."""
+    params, moments, carry = training
+    params, first, second, carry = tree_map(
+        np.asarray, (params, moments.first, moments.second, carry)
+    )
+    return Training(params, Moments(int(moments.made), first, second), carry)
+
+
+def first_sick_leaf(tree: Any) -> str | None:
+    """`Engine.first_sick` of arrays that NumPy can read."""
+    for path, leaf in iter_leaves(tree):
+        if not all_finite(leaf):
+            return path
+    return None

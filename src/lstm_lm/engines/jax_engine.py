@@ -9,7 +9,7 @@ import numpy as np
 import optax
 
 from lstm_lm.config.options import Options
-from lstm_lm.engines.engine import Training, Update
+from lstm_lm.engines.engine import Training, Update, first_sick_leaf, to_numpy
 from lstm_lm.engines.optimizers import Moments
 from lstm_spec import Batch, Params, State, load_backend
 
@@ -21,7 +21,11 @@ class JaxEngine:
         self._backend = load_backend(options.backend)
         self._rule = update_rule(options)
         self._dtype = options.dtype
-        self._jitted = jax.jit(partial(_update, self._backend, self._rule, options))
+        self._jitted = jax.jit(partial(_update, self._loss_and_grads, self._rule, options))
+
+    def _loss_and_grads(self, params: Params, batch: Batch, **options: Any) -> Any:
+        """The backend's, inside the update's jit."""
+        return self._backend.loss_and_grads(params, batch, **options)
 
     def start(self, training: Training) -> Training:
         """JAX arrays."""
@@ -43,12 +47,20 @@ class JaxEngine:
         """As `Engine.gradients`."""
         return self._backend.loss_and_grads(params, batch).grads
 
+    def to_host(self, training: Training) -> Training:
+        """As `Engine.to_host`."""
+        return to_numpy(training)
+
+    def first_sick(self, tree: Any) -> str | None:
+        """As `Engine.first_sick`."""
+        return first_sick_leaf(tree)
+
 
 def _update(
-    backend: Any, rule: Any, options: Options, training: Training, batch: Batch, rate: Any
+    gradients: Any, rule: Any, options: Options, training: Training, batch: Batch, rate: Any
 ) -> tuple[Training, Any, Any]:
     few = {"keep_every": options.keep_every} if options.keep_every else {}
-    result = backend.loss_and_grads(training.params, batch, **few)
+    result = gradients(training.params, batch, **few)
     norm = optax.tree.norm(result.grads)
     direction, moments = apply_rule(rule, options, result.grads, training.moments, training.params)
     params = jax.tree.map(lambda p, u: p + (-rate * u).astype(p.dtype), training.params, direction)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from lstm_lm.config.options import Options
-from lstm_lm.engines.engine import Training, Update
+from lstm_lm.engines.engine import Training, Update, first_sick_leaf, to_numpy
 from lstm_lm.engines.optimizers import Optimizer, clip, global_norm
 from lstm_spec import Batch, LossAndGrads, Params, State, config_of, load_backend
 from lstm_spec.tree import tree_map
@@ -45,6 +45,14 @@ class NumpyEngine:
         """As `Engine.gradients`."""
         with np.errstate(over="ignore", invalid="ignore"):
             return self._loss_and_grads(params, batch).grads
+
+    def to_host(self, training: Training) -> Training:
+        """As `Engine.to_host`."""
+        return to_numpy(training)
+
+    def first_sick(self, tree: Any) -> str | None:
+        """As `Engine.first_sick`."""
+        return first_sick_leaf(tree)
 
     def _loss_and_grads(self, params: Params, batch: Batch) -> LossAndGrads:
         """In the memory of the update before, where the backend can and the shapes are the same."""

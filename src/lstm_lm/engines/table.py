@@ -1,21 +1,31 @@
 """The engine of each backend; the training loop knows no other difference between them."""
 
+import math
 import os
+import re
 from collections.abc import Callable
 
-from lstm_lm.config.options import Options
+from lstm_lm.config.options import ONE, Options
 from lstm_lm.engines.engine import Engine
 from lstm_lm.engines.numpy_engine import NumpyEngine
 from lstm_spec import InputError
 
 
-def prepare_jax(options: Options) -> None:
-    """Ask JAX for the run's precision, before anything imports it."""
+def prepare_jax(options: Options, processes: int = 1) -> None:
+    """Ask JAX for the run's precision and devices, before anything imports it."""
     if options.dtype == "float64":
         os.environ.setdefault("JAX_ENABLE_X64", "1")
+    if options.mesh != ONE:  # of a CPU; other kinds of devices are there or not
+        sizes = re.findall(r"\d+", options.mesh)
+        each = max(1, math.prod(map(int, sizes)) // processes)
+        os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(each))
 
 
 def _jax_engine(options: Options) -> Engine:
+    if options.mesh != ONE:
+        from lstm_lm.engines.mesh_engine import MeshEngine
+
+        return MeshEngine(options)
     from lstm_lm.engines.jax_engine import JaxEngine
 
     return JaxEngine(options)
