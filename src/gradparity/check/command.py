@@ -1,6 +1,8 @@
 """The command `gradparity check`."""
 
+import math
 import os
+import re
 import sys
 import time
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from lstm_spec.exits import OK, WRONG
 from lstm_spec.files import write_whole
 
 NARROWEST = 80  # columns that the table needs; a narrower terminal wraps it
+MOST_PROCESSES = 8
 CASE_NAMES = tuple(case.name for case in CASES)
 
 
@@ -48,8 +51,15 @@ class Check:
     plant: Annotated[str | None, otherwise("nothing")] = None
     """See the check fail: plant a known mistake in this equation, B1 to B11."""
 
+    mesh: Annotated[tuple[str, ...], otherwise("one device")] = ()
+    """Hold both JAX backends on meshes of devices to themselves on one: 2 4 8 2x2."""
+    mesh_processes: Annotated[tuple[int, ...], otherwise("one")] = ()
+    """The same on so many devices, each in a process of its own: 2."""
+
     def run(self) -> int:
         """Check, report, and return the exit code."""
+        if self.mesh or self.mesh_processes:
+            return self._run_mesh()
         from gradparity.check.figure import draw_errors
         from gradparity.check.suite import run_check
 
@@ -75,6 +85,49 @@ class Check:
         report.print(console)
         return OK if report.ok else WRONG
 
+    def _run_mesh(self) -> int:
+        from gradparity.check.cases import Text
+        from gradparity.check.mesh import BACKENDS as BOTH
+        from gradparity.check.mesh import MeshReport, chosen, on_meshes
+        from gradparity.check.mesh_processes import in_processes
+
+        start = time.perf_counter()
+        self._validate_mesh()
+        os.environ.setdefault("JAX_ENABLE_X64", "1")
+        most = max((math.prod(sizes_of(mesh)) for mesh in self.mesh), default=1)
+        os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(most))
+        corpus = Text.of(read_text(self.data) if self.data else interpreter_text())
+        cases, verdicts = chosen(self.case), []
+        with _progress() as progress:
+            total = 2 * len(BOTH) * len(cases) * len(self.mesh) + len(self.mesh_processes)
+            task = progress.add_task("checking", total=total)
+            for count in self.mesh_processes:
+                verdicts += in_processes(count, self.seed, self.case)
+                progress.advance(task)
+            for verdict in on_meshes(self.mesh, corpus, self.seed, cases):
+                verdicts.append(verdict)
+                progress.advance(task)
+        report = MeshReport(verdicts, time.perf_counter() - start)
+        if self.json:
+            write_whole(self.json, report.to_json().encode())
+        report.print(Console())
+        return OK if report.ok else WRONG
+
+    def _validate_mesh(self) -> None:
+        require_outputs(self.json, None)
+        require_seed(self.seed)
+        for mesh in self.mesh:
+            sizes_of(mesh)
+        for count in self.mesh_processes:
+            if not 2 <= count <= MOST_PROCESSES:
+                expected = f"expected 2 to {MOST_PROCESSES}"
+                raise InputError(f"--mesh-processes: got {count}, {expected}")
+        for name in ("figure", "plant"):
+            if getattr(self, name) is not None:
+                raise InputError(f"--{name}: does not go with --mesh")
+        if self.case is not None and self.case not in CASE_NAMES:
+            raise InputError(f"--case: got {self.case!r}, expected one of {'; '.join(CASE_NAMES)}")
+
     def _validate(self) -> None:
         for name in (self.backend, self.against):
             if name not in BACKENDS:
@@ -94,6 +147,17 @@ class Check:
         mistake = next(m for m in known_mistakes() if m.number == self.plant)
         print(f"planted: {mistake}", file=sys.stderr)
         return Planted([mistake])
+
+
+def sizes_of(mesh: str) -> list[int]:
+    """Of "4" or "2x2".
+
+    Raises:
+        InputError: it is neither.
+    """
+    if not re.fullmatch(r"[1-9]\d*([x×][1-9]\d*)?", mesh):
+        raise InputError(f"--mesh: got {mesh!r}, expected numbers of devices, or DATAxMODEL")
+    return [int(size) for size in re.findall(r"\d+", mesh)]
 
 
 def _progress() -> Progress:

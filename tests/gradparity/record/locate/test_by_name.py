@@ -1,7 +1,6 @@
 """Slips that names give away, and repairs where a value was made, not where it is read."""
 
 import pytest
-
 from record.small_subjects import blamed, judged, line_with, planted
 
 GATED = """

@@ -1,11 +1,12 @@
 """The course script that the project began from: every mistake named, with its equation."""
 
+from record.mistaken import course_script
+from record.small_subjects import RULES
+
 from gradparity.record.examine.engine import examine
 from gradparity.record.report.explain import recording_of
 from gradparity.record.run.runs import Runner
 from gradparity.record.subject.forms import form_of
-from record.mistaken import course_script
-from record.small_subjects import RULES
 
 # What the line says, and the equation that it computes.
 WRONG = [

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import pytest
-
 from record.small_subjects import blamed, judged, line_with, planted
 
 

@@ -3,10 +3,10 @@
 import ast
 
 import pytest
+from record.small_subjects import blamed, judged, line_with, planted
 
 from gradparity.record.locate.trials.grants import Grant
 from gradparity.record.report.words import cause_of, repair_of
-from record.small_subjects import blamed, judged, line_with, planted
 
 CHAIN = """
 def forward(x, w, v):

@@ -1,14 +1,14 @@
 """Slips that no value shows by itself: a carry, a place, another derivative."""
 
 import pytest
+from record.small_subjects import HEAD, RULES, blamed, judged, line_with, planted
+from record.subject_files import loaded
 
 from gradparity.record.examine.engine import examine
 from gradparity.record.locate import looks
 from gradparity.record.report.explain import recording_of
 from gradparity.record.run.runs import Runner
 from gradparity.record.subject.forms import form_of
-from record.small_subjects import HEAD, RULES, blamed, judged, line_with, planted
-from record.subject_files import loaded
 
 RECURRENT = """
 def tanh_slope(h):

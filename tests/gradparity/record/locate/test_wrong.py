@@ -1,13 +1,13 @@
 """Mistakes in the subjects: the line is named, and the repair is what stood there."""
 
 import pytest
+from record.subject_files import brought, written
 
 from gradparity.record.bring import recorded
 from gradparity.record.examine.engine import examine
 from gradparity.record.locate import case
 from gradparity.record.report.explain import recording_of
 from gradparity.record.run.runs import Runner
-from record.subject_files import brought, written
 
 MISTAKES = [
     ("a_01_mlp_tanh.py", "db1 = da1.sum(axis=0)", "db1 = b1.sum(axis=0)"),
