@@ -8,6 +8,7 @@ import os
 import pickle
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
@@ -21,8 +22,8 @@ from lstm_spec import InputError
 Made = TypeVar("Made")
 
 AUTO = "auto"
+LATER = 60  # seconds by which JAX gives up after us
 HEARTBEAT = 30  # seconds without a sign of life after which JAX ends a process
-JOINING = 60  # seconds to wait for all processes
 GONE = 75  # exit code: nothing is wrong here, go on later
 
 
@@ -69,7 +70,7 @@ class Group:
             self._leave(error)
 
     def _leave(self, error: Exception) -> None:
-        """At once: the ordinary way waits for who is gone, and ends in JAX's own abort."""
+        """Say who is gone, and end."""
         gone = [k for k, member in enumerate(self.members) if not _is_there(member)]
         others = [k for k in range(len(self.members)) if k != jax.process_index()]
         who = ", ".join(map(str, gone or others))
@@ -78,18 +79,17 @@ class Group:
         message = f"{certain}{plural} {who} of {len(self.members)} is gone; {self.how_to_go_on}"
         if not gone and len(others) > 1:
             message += f"\n{str(error).splitlines()[0]}"
-        print(f"\ntrain.py: {message}", file=sys.stderr, flush=True)
-        sys.stdout.flush()
-        os._exit(GONE)
+        _end(message)
 
 
-def join(coordinator: str, count: int | None, index: int | None) -> Group:
+def join(coordinator: str, count: int | None, index: int | None, patience: int) -> Group:
     """Become one of several processes.
 
     Args:
         coordinator: host and port of process 0; "auto" where a cluster's manager tells JAX
             (SLURM, Open MPI, Kubernetes).
         count, index: how many there are, and which this is; None with "auto".
+        patience: seconds to wait for the others.
 
     Raises:
         InputError: what was given does not say, or the others were not to be found.
@@ -99,15 +99,30 @@ def join(coordinator: str, count: int | None, index: int | None) -> Group:
         raise InputError("--coordinator: expected --process-count and --process-id as well")
     if known and not 0 <= (index or 0) < (count or 0):
         raise InputError(f"--process-id: got {index}, expected 0 to {(count or 1) - 1}")
+    # JAX's own answer to who does not come is an abort with a stack trace.
+    whole = "all processes" if count is None else f"all {count} processes"
+    missing = f"not {whole} came to {coordinator} within {patience} s; start them anew"
+    watch = threading.Timer(patience, _end, [missing])
+    watch.daemon = True
+    watch.start()
     try:
         jax.distributed.initialize(
-            coordinator if known else None, count, index, initialization_timeout=JOINING,
+            coordinator if known else None, count, index, initialization_timeout=LATER + patience,
             heartbeat_timeout_seconds=HEARTBEAT,
         )  # fmt: skip
+        return Group()
     except (RuntimeError, ValueError) as error:
         where = coordinator if known else "no cluster that JAX knows"
         raise InputError(f"--coordinator {where}: {str(error).splitlines()[0]}") from error
-    return Group()
+    finally:
+        watch.cancel()
+
+
+def _end(message: str) -> None:
+    """At once: the ordinary way waits for who is gone, and ends in JAX's own abort."""
+    print(f"\ntrain.py: {message}", file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(GONE)
 
 
 def _is_there(member: Member) -> bool:

@@ -46,6 +46,8 @@ class Command:
     """With --coordinator: how many processes there are."""
     process_id: Annotated[int | None, instead_of_none("as the cluster says")] = None
     """With --coordinator: which of them this is, from 0."""
+    join_within: int = 25
+    """With --coordinator: seconds to wait for the others."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -132,7 +134,8 @@ def _joined(command: Command, options: Options) -> Peers:
         )
     from jax_mesh.group import join
 
-    return join(command.coordinator, command.process_count, command.process_id)
+    several = command.process_count, command.process_id
+    return join(command.coordinator, *several, command.join_within)
 
 
 def _alone(command: Command) -> Peers:

@@ -89,6 +89,15 @@ def test_who_is_left_says_who_is_gone_and_the_run_goes_on(victim, alone, tmp_pat
     np.testing.assert_allclose(losses(folder)[:20], alone, rtol=1e-12)
 
 
+def test_who_waits_in_vain_says_so(tmp_path):
+    several = ["--coordinator", "localhost:9", "--process-count", "2", "--process-id", "1"]
+    run = [*RUN, "--mesh", "2", "--steps", 20, "--out", tmp_path / "run"]
+    process = started(*run, *several, "--join-within", "1")
+    out, errors = process.communicate(timeout=30)
+    assert (process.returncode, out) == (75, "")
+    assert "not all 2 processes came to localhost:9 within 1 s; start them anew" in errors
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -51,7 +51,7 @@ def _started(job: dict) -> subprocess.Popen:
 def _work(job: dict) -> Sequence[Verdict]:
     from jax_mesh.group import join
 
-    join(f"localhost:{job['port']}", job["count"], job["index"])
+    join(f"localhost:{job['port']}", job["count"], job["index"], SECONDS)
     corpus, cases = Text.of(interpreter_text()), chosen(job["only"])
     note = f", {job['count']} processes"
     return list(on_meshes([str(job["count"])], corpus, job["seed"], cases, note))
