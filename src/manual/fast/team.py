@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstm_spec import Batch, Config, Params
+from lstm_spec import Batch, Config, InputError, Params
 from manual.fast import cut, shared, threads
 from manual.fast.desk import Answer, Desk, Job, Request, sketch
 from manual.fast.parts import Result
@@ -72,8 +72,9 @@ class Team:
     ) -> Iterator[Callable[[], list[Result]]]:
         """While the members compute their parts.
 
-        Hands out what waits for their results. Whatever goes wrong here or in the caller's part, an
-        interrupt too, ends the members: none may answer later what was asked earlier.
+        Hands out what waits for their results. Where the caller's part is refused, theirs are
+        thrown away. Whatever else goes wrong here or there, an interrupt too, ends the members:
+        none may answer later what was asked earlier.
 
         Raises:
             ChildProcessError: a member ended.
@@ -85,7 +86,15 @@ class Team:
                 shared.copy(params, self._params)
                 for member in self._members:
                     _ask(member, function, batch, counted)
-                yield lambda: [_answer(member) for member in self._members]
+                waiting = list(self._members)
+                try:
+                    yield lambda: [_answer(waiting.pop(0)) for _ in self._members]
+                except InputError:
+                    while waiting:
+                        _heard(waiting.pop(0))
+                    raise
+        except InputError:
+            raise
         except BaseException:
             self._end()
             raise
@@ -134,11 +143,15 @@ def _ask(member: Member, function: Callable[..., Result], batch: Batch, counted:
         raise _ended(member) from None
 
 
-def _answer(member: Member) -> Result:
+def _heard(member: Member) -> Answer:
     try:
-        answer = Answer(*member.pipe.receive(lambda seconds: _complain(member, seconds)))
+        return Answer(*member.pipe.receive(lambda seconds: _complain(member, seconds)))
     except (EOFError, ConnectionError):
         raise _ended(member) from None
+
+
+def _answer(member: Member) -> Result:
+    answer = _heard(member)
     for message in answer.warned:
         warnings.warn(message, RuntimeWarning, stacklevel=2)
     if answer.error is not None:

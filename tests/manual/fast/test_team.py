@@ -460,3 +460,18 @@ def test_a_process_that_is_stopped_is_named():
     assert found.stdout == "answered\n", found.stderr
     assert "which computes a part of every batch, has not answered for" in found.stderr
     assert "it is stopped" in found.stderr
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_a_pass_that_is_refused_ends_no_process(cut_into, number):
+    cut_into(number)
+    params, batch = drawn()
+    workspace = workspace_for(params)
+    right = manual.loss_and_grads(params, batch, workspace)
+    before = processes_of(workspace)
+    bad = params._replace(b_v=np.full_like(params.b_v, np.nan))
+    with pytest.raises(InputError, match="b_v"):
+        manual.loss_and_grads(bad, batch, workspace)
+    compare(manual.loss_and_grads(params, batch, workspace).grads, right.grads)
+    assert processes_of(workspace) == before
+    assert len(before) == number - 1
