@@ -106,6 +106,8 @@ class Options:
     """Steps of a text that gradients flow through; states are carried on."""
     keep_every: int = 0
     """Keep states every so many steps only, and recompute the others: less memory; 0: keep all."""
+    processes: int = 0
+    """Processes of the backend numpy that share the sequences; 0: as many as pay, on Linux."""
     mesh: str = ONE
     """Devices of a JAX backend that share the sequences: 4; or 4x2, to share the weights too."""
     steps: Annotated[int | None, _by_task("steps")] = None

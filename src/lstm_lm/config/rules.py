@@ -15,6 +15,7 @@ _RULES = (
     ("batch", lambda v: v >= 1, "1 or more"),
     ("window", lambda v: v >= 1, "1 or more"),
     ("keep_every", lambda v: v >= 0, "0 (keep all) or more"),
+    ("processes", lambda v: v >= 0, "0 (as many as pay) or more"),
     ("steps", lambda v: v >= 0, "0 or more"),
     ("epochs", lambda v: v >= 0, "0 or more"),
     ("seed", lambda v: v >= 0, "0 or more"),
@@ -91,12 +92,19 @@ def require_ranges(values: Mapping[str, Any], task: str) -> None:
     for name, holds, expected in _RULES:
         if not holds(values[name]):
             raise InputError(f"{flag(name)}: got {values[name]}, expected {expected}")
+    _require_processes(values["processes"], values["backend"])
     _require_mesh(values["mesh"], values["backend"])
     _require_shares(values["validation"], values["test"])
     _require_length(values["steps"], values["epochs"], task)
     if values["keep_every"] and values["backend"] not in ("numpy", "jax-manual"):
         found = f"got {values['keep_every']} with backend {values['backend']}"
         raise InputError(f"--keep-every: {found}, expected numpy or jax-manual")
+
+
+def _require_processes(processes: int, backend: str) -> None:
+    if processes and backend != "numpy":
+        found = f"got {processes} with backend {backend}"
+        raise InputError(f"--processes: {found}, expected numpy; the JAX backends have --mesh")
 
 
 def _require_mesh(mesh: str, backend: str) -> None:

@@ -10,13 +10,15 @@ from lstm_lm.engines.optimizers import Optimizer, clip, global_norm
 from lstm_spec import Batch, LossAndGrads, Params, State, config_of, load_backend
 from lstm_spec.tree import tree_map
 
+WAY = 8  # steps whose states are kept at once where there is no way back
+
 
 class NumpyEngine:
     """Everything in NumPy, with any backend that computes in it."""
 
     def __init__(self, options: Options) -> None:
         self._backend: Any = load_backend(options.backend)
-        self._workspace: Any = None
+        self._workspaces: dict[bool, Any] = {}
         self._optimizer = Optimizer(options)
         self._options = options
 
@@ -38,7 +40,8 @@ class NumpyEngine:
 
     def loss(self, params: Params, batch: Batch) -> tuple[float, State]:
         """As `Engine.loss`."""
-        result = self._backend.loss(params, batch)
+        given = (params, batch, *self._workspace_for(params, batch, validation=True))
+        result = self._backend.loss(*given)
         return float(result.loss), result.final_state
 
     def gradients(self, params: Params, batch: Batch) -> Params:
@@ -55,11 +58,22 @@ class NumpyEngine:
         return first_sick_leaf(tree)
 
     def _loss_and_grads(self, params: Params, batch: Batch) -> LossAndGrads:
-        """In the memory of the update before, where the backend can and the shapes are the same."""
+        return self._backend.loss_and_grads(params, batch, *self._workspace_for(params, batch))
+
+    def _workspace_for(
+        self, params: Params, batch: Batch, *, validation: bool = False
+    ) -> tuple[Any, ...]:
+        """The memory of the update before, where the backend can and the shapes are the same.
+
+        Of another shape, a validation has memory of its own, of a few steps: it goes one way.
+        """
         if not hasattr(self._backend, "Workspace"):
-            return self._backend.loss_and_grads(params, batch)
+            return ()
         shape = (config_of(params), *batch.tokens.shape)
-        if self._workspace is None or not self._workspace.fits(*shape):
-            keep_every = self._options.keep_every or None
-            self._workspace = self._backend.Workspace(*shape, keep_every, processes=True)
-        return self._backend.loss_and_grads(params, batch, self._workspace)
+        found = next((w for w in self._workspaces.values() if w.fits(*shape)), None)
+        if found is None:
+            few = WAY if validation else self._options.keep_every
+            processes = self._options.processes or True
+            found = self._backend.Workspace(*shape, few or None, processes=processes)
+            self._workspaces[validation] = found
+        return (found,)

@@ -51,8 +51,12 @@ def parts(hidden: int, batch: int, most: int) -> list[slice]:
     return _cut(batch, min(most, batch // NARROWEST, paying))
 
 
-def parts_of_processes(config: Config, time: int, batch: int, most: int) -> list[slice]:
-    """The columns of each process's part; one part where more do not pay."""
+def parts_of_processes(
+    config: Config, time: int, batch: int, most: int, asked: int | None = None
+) -> list[slice]:
+    """The columns of each process's part: as many as were asked for, or as pay."""
+    if asked is not None:
+        return _cut(batch, min(asked, batch))
     work = time * config.num_layers * 4 * config.hidden_size**2 * batch
     return _cut(batch, min(most, MOST_PROCESSES, batch // NARROW, work // ENOUGH_PASS))
 

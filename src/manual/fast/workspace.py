@@ -24,13 +24,14 @@ class Workspace(LiteralWorkspace):
             quicker, from some five million multiplications a pass on, and where the system has
             them to give (Linux). They start with the first pass, in a fifth of a second, and end
             with this object, or with a pass that fails: the next one starts others. Sums are
-            formed in another order than without.
+            formed in another order than without. A number: so many, whether it is quicker or not,
+            but no more than sequences.
 
     Attributes:
         threads: of BLAS, among which passes divide their work.
 
     Raises:
-        InputError: `keep_every` is no positive number.
+        InputError: `keep_every` or `processes` is no positive number.
     """
 
     def __init__(
@@ -40,19 +41,22 @@ class Workspace(LiteralWorkspace):
         batch: int,
         keep_every: int | None = None,
         *,
-        processes: bool = False,
+        processes: bool | int = False,
     ) -> None:
         if keep_every is not None and keep_every < 1:
             raise InputError(f"keep_every: got {keep_every}, expected 1 or more")
+        if processes is not False and processes < 1:
+            raise InputError(f"processes: got {processes}, expected 1 or more")
         super().__init__(config, time, batch)
         self.threads = threads.blas_threads()
-        self.keep_every, self._processes = keep_every, processes and shared.available()
+        self.keep_every, self._processes = keep_every, processes if shared.available() else False
 
     @cached_property
     def team(self) -> Team | None:
         """Processes for the parts after the first, if wanted, where they pay and can be had."""
         shape = self.config, self.time, self.batch
-        columns = threads.parts_of_processes(*shape, self.threads)
+        asked = None if isinstance(self._processes, bool) else self._processes
+        columns = threads.parts_of_processes(*shape, self.threads, asked)
         if not self._processes or len(columns) == 1:
             return None
         try:
