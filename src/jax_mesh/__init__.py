@@ -4,4 +4,5 @@
 - `place.py`: which part of an array lies on which device, and back to NumPy.
 - `passes.py`: loss and gradients of the whole batch.
 - `group.py`: processes that find each other, agree, and notice when one is gone.
+- `watch.py`: a process beside each, that puts into words what JAX's abort does not.
 """

@@ -7,45 +7,44 @@ and writes to it, and shows what is seen.
 import os
 import pickle
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from jax_mesh.watch import Peers, end
 from lstm_spec import InputError
 
 Made = TypeVar("Made")
 
 AUTO = "auto"
 LATER = 60  # seconds by which JAX gives up after us
+COLLECTIVES = ("Gloo", "gloo", "coordination", "Socket closed", "UNAVAILABLE", "NCCL")  # in errors
 HEARTBEAT = 30  # seconds without a sign of life after which JAX ends a process
-GONE = 75  # exit code: nothing is wrong here, go on later
-
-
-class Member(NamedTuple):
-    """Where a process is."""
-
-    host: str
-    pid: int
 
 
 class Group:
-    """All processes of a run, as one of them sees them.
-
-    Attributes:
-        members: by number.
-        how_to_go_on: said where one is gone.
-    """
+    """All processes of a run, as one of them sees them."""
 
     def __init__(self) -> None:
-        self.how_to_go_on = ""
-        own = Member(socket.gethostname(), os.getpid())
-        self.members = [pickle.loads(found) for found in _all_gathered(pickle.dumps(own))]
+        own = pickle.dumps((socket.gethostname(), os.getpid()))
+        members = [pickle.loads(found) for found in _all_gathered(own)]
+        self._peers = Peers(members, jax.process_index(), "")
+        self._peers.tell()
+
+    @property
+    def how_to_go_on(self) -> str:
+        """Said where one is gone."""
+        return self._peers.how
+
+    @how_to_go_on.setter
+    def how_to_go_on(self, how: str) -> None:
+        self._peers = self._peers._replace(how=how)
+        self._peers.tell()
 
     @property
     def leads(self) -> bool:
@@ -66,20 +65,10 @@ class Group:
         """End this process, with a message, where another one is gone."""
         try:
             yield
-        except jax.errors.JaxRuntimeError as error:
-            self._leave(error)
-
-    def _leave(self, error: Exception) -> None:
-        """Say who is gone, and end."""
-        gone = [k for k, member in enumerate(self.members) if not _is_there(member)]
-        others = [k for k in range(len(self.members)) if k != jax.process_index()]
-        who = ", ".join(map(str, gone or others))
-        plural = "process" if len(gone or others) == 1 else "processes"
-        certain = "" if gone or len(others) == 1 else "one of "
-        message = f"{certain}{plural} {who} of {len(self.members)} is gone; {self.how_to_go_on}"
-        if not gone and len(others) > 1:
-            message += f"\n{str(error).splitlines()[0]}"
-        _end(message)
+        except (jax.errors.JaxRuntimeError, ValueError) as error:
+            if not any(name in str(error) for name in COLLECTIVES):
+                raise
+            end(self._peers.sentence())
 
 
 def join(coordinator: str, count: int | None, index: int | None, patience: int) -> Group:
@@ -102,7 +91,7 @@ def join(coordinator: str, count: int | None, index: int | None, patience: int) 
     # JAX's own answer to who does not come is an abort with a stack trace.
     whole = "all processes" if count is None else f"all {count} processes"
     missing = f"not {whole} came to {coordinator} within {patience} s; start them anew"
-    watch = threading.Timer(patience, _end, [missing])
+    watch = threading.Timer(patience, end, [missing])
     watch.daemon = True
     watch.start()
     try:
@@ -116,26 +105,6 @@ def join(coordinator: str, count: int | None, index: int | None, patience: int) 
         raise InputError(f"--coordinator {where}: {str(error).splitlines()[0]}") from error
     finally:
         watch.cancel()
-
-
-def _end(message: str) -> None:
-    """At once: the ordinary way waits for who is gone, and ends in JAX's own abort."""
-    print(f"\ntrain.py: {message}", file=sys.stderr, flush=True)
-    sys.stdout.flush()
-    os._exit(GONE)
-
-
-def _is_there(member: Member) -> bool:
-    """Whether a process runs; of other machines nobody knows."""
-    if member.host != socket.gethostname():
-        return True
-    try:
-        os.kill(member.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _broadcast(content: bytes) -> bytes:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import tyro
 
+from jax_mesh.watch import is_watched, run_again
 from lstm_lm.config.options import Options, instead_of_none
 from lstm_lm.config.rules import require_effect
 from lstm_lm.ending import finish
@@ -66,6 +67,8 @@ def _run(arguments: list[str]) -> int:
 
 def _begun_or_resumed(arguments: list[str]) -> int:
     command = tyro.cli(Command, prog="train.py", description=Options.__doc__, args=arguments)
+    if command.coordinator is not None and not is_watched():
+        return run_again(command.join_within)
     asked = given(command.options, arguments)
     if command.resume:
         return _resume(command, asked)
