@@ -13,7 +13,11 @@ _count = itertools.count()
 
 
 def loaded(path):
-    """A file as a module of its own."""
+    """A file as a module of its own, as it stands now.
+
+    Bytecode of a file that was rewritten within a second, to the same length, passes for its own.
+    """
+    Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
     spec = importlib.util.spec_from_file_location(f"subject_{next(_count)}_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module

@@ -78,7 +78,7 @@ from lstm_lm.keep.disk import Disk
 def write(disk, name, content):
     with open(disk.path / name, "wb", buffering=0) as file:
         file.write(content[:1000])
-        time.sleep(0.25 * (name == "last.safetensors"))  # what is staged may be half a file
+        time.sleep(1.0 * (name == "last.safetensors"))  # what is staged may be half a file
         file.write(content[1000:])
 
 Disk.write = write
