@@ -14,7 +14,7 @@ from jax.sharding import PartitionSpec
 
 from jax_mesh.grid import DATA, MODEL
 from jax_mesh.place import Place
-from lstm_spec import Backend, Batch, LossAndGrads, LossOnly, Params
+from lstm_spec import Backend, Batch, LossAndGrads, Params
 
 
 def loss_and_grads(
@@ -35,11 +35,6 @@ def loss_and_grads(
         lambda g: jax.lax.with_sharding_constraint(g, place.by_row(g)), found.grads
     )
     return found._replace(grads=grads)
-
-
-def loss(backend: Backend, place: Place, params: Params, batch: Batch) -> LossOnly:
-    """The loss alone."""
-    return backend.loss(params, batch)
 
 
 def _by_device(

@@ -10,8 +10,9 @@ import sys
 import numpy as np
 import pytest
 
-from jax_mesh.grid import Grid, make_mesh
+from jax_mesh.grid import make_mesh
 from jax_mesh.place import filled
+from jax_mesh.sizes import Grid
 from lstm_spec import Batch, InputError
 
 
@@ -87,7 +88,7 @@ def test_a_mean_that_weighs_devices_wrongly_is_found():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--mesh", "two"], "--mesh: got 'two', expected numbers of devices"),
+        (["--mesh", "two"], "--mesh: got 'two', expected a number of devices"),
         (["--mesh-processes", "1"], "--mesh-processes: got 1, expected 2 to 8"),
         (["--mesh", "2", "--plant", "B8"], "--plant: does not go with --mesh"),
         (["--mesh", "2", "--case", "none"], "--case: got 'none', expected one of"),

@@ -1,8 +1,6 @@
 """The command `gradparity check`."""
 
-import math
 import os
-import re
 import sys
 import time
 from dataclasses import dataclass
@@ -90,11 +88,12 @@ class Check:
         from gradparity.check.mesh import BACKENDS as BOTH
         from gradparity.check.mesh import MeshReport, chosen, on_meshes
         from gradparity.check.mesh_processes import in_processes
+        from jax_mesh.sizes import Grid
 
         start = time.perf_counter()
         self._validate_mesh()
         os.environ.setdefault("JAX_ENABLE_X64", "1")
-        most = max((math.prod(sizes_of(mesh)) for mesh in self.mesh), default=1)
+        most = max((Grid.of(mesh).devices for mesh in self.mesh), default=1)
         os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(most))
         corpus = Text.of(read_text(self.data) if self.data else interpreter_text())
         cases, verdicts = chosen(self.case), []
@@ -114,10 +113,12 @@ class Check:
         return OK if report.ok else WRONG
 
     def _validate_mesh(self) -> None:
+        from jax_mesh.sizes import Grid
+
         require_outputs(self.json, None)
         require_seed(self.seed)
         for mesh in self.mesh:
-            sizes_of(mesh)
+            Grid.of(mesh)
         for count in self.mesh_processes:
             if not 2 <= count <= MOST_PROCESSES:
                 expected = f"expected 2 to {MOST_PROCESSES}"
@@ -147,17 +148,6 @@ class Check:
         mistake = next(m for m in known_mistakes() if m.number == self.plant)
         print(f"planted: {mistake}", file=sys.stderr)
         return Planted([mistake])
-
-
-def sizes_of(mesh: str) -> list[int]:
-    """Of "4" or "2x2".
-
-    Raises:
-        InputError: it is neither.
-    """
-    if not re.fullmatch(r"[1-9]\d*([x×][1-9]\d*)?", mesh):
-        raise InputError(f"--mesh: got {mesh!r}, expected numbers of devices, or DATAxMODEL")
-    return [int(size) for size in re.findall(r"\d+", mesh)]
 
 
 def _progress() -> Progress:

@@ -115,7 +115,7 @@ def on_meshes(
     """Hold both JAX backends on every mesh to themselves on one device.
 
     Args:
-        meshes: as `jax_mesh.grid.Grid.of` reads them.
+        meshes: as `jax_mesh.sizes.Grid.of` reads them.
         corpus: for the cases that read text.
         seed: of the draws.
         cases: to run.
@@ -141,8 +141,9 @@ def _held(
     import jax
 
     from jax_mesh import passes
-    from jax_mesh.grid import Grid, make_mesh
+    from jax_mesh.grid import make_mesh
     from jax_mesh.place import Place, to_host
+    from jax_mesh.sizes import Grid
 
     place = Place(make_mesh(Grid.of(mesh)))
     step = jax.jit(

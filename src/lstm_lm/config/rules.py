@@ -1,11 +1,11 @@
 """What an option may be: its type, its range, and what goes together."""
 
 import math
-import re
 from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
+from jax_mesh.sizes import Grid
 from lstm_spec import InputError
 
 # Option, the check that must hold, and what to say of it.
@@ -108,9 +108,7 @@ def _require_processes(processes: int, backend: str) -> None:
 
 
 def _require_mesh(mesh: str, backend: str) -> None:
-    if not re.fullmatch(r"[1-9]\d*([x×][1-9]\d*)?", mesh):
-        raise InputError(f"--mesh: got {mesh!r}, expected a number of devices, or DATAxMODEL")
-    if mesh != "1" and backend not in ("jax", "jax-manual"):
+    if Grid.of(mesh).devices > 1 and backend not in ("jax", "jax-manual"):
         raise InputError(f"--mesh: got {mesh} with backend {backend}, expected jax or jax-manual")
 
 

@@ -1,14 +1,14 @@
 """Updates in JAX on a mesh of devices: each has some of the sequences, and of the weights."""
 
-from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
 from jax_mesh import passes
-from jax_mesh.grid import Grid, make_mesh
+from jax_mesh.grid import make_mesh
 from jax_mesh.place import Place, to_host
+from jax_mesh.sizes import Grid
 from lstm_lm.config.options import Options
 from lstm_lm.engines.engine import Training, Update
 from lstm_lm.engines.jax_engine import JaxEngine
@@ -25,7 +25,7 @@ class MeshEngine(JaxEngine):
         self._place = Place(make_mesh(Grid.of(options.mesh)))
         self._columns = options.batch or 1
         super().__init__(options)
-        self._loss = jax.jit(partial(passes.loss, self._backend, self._place))
+        self._loss = jax.jit(self._backend.loss)
         self._gradients = jax.jit(self._loss_and_grads)
         self._finite = jax.jit(lambda leaves: [jax.numpy.isfinite(leaf).all() for leaf in leaves])
 

@@ -1,10 +1,9 @@
 """The engine of each backend; the training loop knows no other difference between them."""
 
-import math
 import os
-import re
 from collections.abc import Callable
 
+from jax_mesh.sizes import Grid
 from lstm_lm.config.options import ONE, Options
 from lstm_lm.engines.engine import Engine
 from lstm_lm.engines.numpy_engine import NumpyEngine
@@ -16,8 +15,7 @@ def prepare_jax(options: Options, processes: int = 1) -> None:
     if options.dtype == "float64":
         os.environ.setdefault("JAX_ENABLE_X64", "1")
     if options.mesh != ONE:  # of a CPU; other kinds of devices are there or not
-        sizes = re.findall(r"\d+", options.mesh)
-        each = max(1, math.prod(map(int, sizes)) // processes)
+        each = max(1, Grid.of(options.mesh).devices // processes)
         os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(each))
 
 

@@ -1,6 +1,5 @@
 """A run's folder as those processes see it that do not write to it."""
 
-from pathlib import Path
 from typing import Any
 
 from lstm_lm.keep.folder import RunFolder
@@ -8,9 +7,6 @@ from lstm_lm.keep.folder import RunFolder
 
 class Onlooker(RunFolder):
     """Knows the folder's names, and leaves it alone."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
 
     def _nothing(self, *_: Any, **__: Any) -> None:
         """What the leading process does."""
