@@ -4,10 +4,11 @@ import os
 import platform
 from collections.abc import Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from threadpoolctl import threadpool_info
+
+from manual.fast.processor import described
 
 # Instructions that decide how fast a product can be, by what Linux calls them.
 FEATURES = {"avx2": "AVX2", "avx512f": "AVX-512", "amx_tile": "AMX", "asimd": "NEON", "sve": "SVE"}
@@ -16,16 +17,15 @@ HOLDING = (
     "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS",
     "MKL_NUM_THREADS", "NPY_DISABLE_CPU_FEATURES", "ONEDNN_MAX_CPU_ISA", "XLA_FLAGS",
 )  # fmt: skip
-PROCESSOR = Path("/proc/cpuinfo")
 
 
 def machine() -> dict[str, Any]:
     """Processor, cores, instructions, BLAS libraries, and variables that hold them back."""
     import_module("numpy")  # loads BLAS, which is asked below
-    described = _described(PROCESSOR)
-    flags = described.get("flags", described.get("Features", "")).split()
+    about = described()
+    flags = about.get("flags", about.get("Features", "")).split()
     return {
-        "processor": described.get("model name") or platform.processor() or platform.machine(),
+        "processor": about.get("model name") or platform.processor() or platform.machine(),
         "cores": _cores(),
         "instructions": [name for flag, name in FEATURES.items() if flag in flags],
         "blas": [
@@ -61,13 +61,3 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _described(path: Path) -> dict[str, str]:
-    """The first processor's entries; none where the system keeps no such file."""
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n\n")[0].splitlines()
-    except OSError:
-        return {}
-    pairs = (line.partition(":") for line in lines)
-    return {name.strip(): value.strip() for name, _, value in pairs}

@@ -20,7 +20,10 @@ class NumPy:
         self._backend: Any = load_backend(self.backend)
         self._params, self._batch = case.draw(dtype)
         shape = config_of(self._params), case.time, case.batch
-        self._workspace = manual.Workspace(*shape, keep_every or None, processes=True)
+        pieces = manual.Workspace.measured_pieces(*shape, True)
+        self._workspace = manual.Workspace(
+            *shape, keep_every or None, processes=True, pieces=pieces
+        )
 
     def compile(self) -> None:
         """Nothing to do."""

@@ -21,6 +21,7 @@ CHANGEABLE = {
     "epochs",
     "evaluate_every",
     "patience",
+    "pieces",
     "processes",
     "data",
 }

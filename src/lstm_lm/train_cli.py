@@ -13,6 +13,7 @@ from jax_mesh.watch import is_watched, run_again
 from lstm_lm.config.options import Options, instead_of_none
 from lstm_lm.config.rules import require_effect
 from lstm_lm.ending import finish
+from lstm_lm.engines.numpy_engine import settled
 from lstm_lm.engines.peers import Alone, Peers
 from lstm_lm.engines.table import make_engine, prepare_jax
 from lstm_lm.keep import signals
@@ -83,9 +84,10 @@ def _begun_or_resumed(arguments: list[str]) -> int:
 
 def _train(options: Options, peers: Peers, name: str = "") -> int:
     """One run from its beginning to its report."""
-    task, engine = make_task(options), make_engine(options)
+    task = make_task(options)
     out = peers.shared(lambda: options.out or numbered(options.task))
-    options = replace(options, out=out)
+    options = settled(replace(options, out=out), len(task.vocabulary), task.batch(0))
+    engine = make_engine(options)
     start, folder = beginning(options, task), _folder(out, peers)
     with _held(folder, peers):
         folder.begin(start)
@@ -108,8 +110,10 @@ def _resume(command: Command, changes: dict) -> int:
         start, said = peers.shared(lambda: _taken_up(command, folder))
         options = resumed_options(start.options, folder, changes)
         prepare_jax(options, command.process_count or 1)
-        task, engine = make_task(options), make_engine(options)
+        task = make_task(options)
         require_fit(start, options, task, folder.last)
+        options = settled(options, len(task.vocabulary), task.batch(start.step))
+        engine = make_engine(options)
         if options != start.options:
             start = start._replace(options=options)
             folder.reconfigure(start, folder.committed)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import tyro
 
-from lstm_lm.config.rules import require_ranges, require_types
+from lstm_lm.config.rules import MEASURED, require_ranges, require_types
 from lstm_spec import Config, InputError
 
 ONE = "1"  # a mesh of one device
@@ -108,6 +108,9 @@ class Options:
     """Keep states every so many steps only, and recompute the others: less memory; 0: keep all."""
     processes: int = 0
     """Processes of the backend numpy that share the sequences; 0: as many as pay, on Linux."""
+    pieces: str = MEASURED
+    """How numpy cuts a step's products: measured (once on a machine, where they are large),
+    rule, or pieces such as 1024x1024:64x256. A run keeps what it began with."""
     mesh: str = ONE
     """Devices of a JAX backend that share the sequences: 4; or 4x2, to share the weights too."""
     steps: Annotated[int | None, _by_task("steps")] = None

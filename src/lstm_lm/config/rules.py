@@ -6,7 +6,9 @@ from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
 from jax_mesh.sizes import Grid
-from lstm_spec import InputError
+from lstm_spec import InputError, load_backend
+
+MEASURED = "measured"  # pieces of the NumPy backend's products, as the machine decides
 
 # Option, the check that must hold, and what to say of it.
 _RULES = (
@@ -93,6 +95,7 @@ def require_ranges(values: Mapping[str, Any], task: str) -> None:
         if not holds(values[name]):
             raise InputError(f"{flag(name)}: got {values[name]}, expected {expected}")
     _require_processes(values["processes"], values["backend"])
+    _require_pieces(values["pieces"])
     _require_mesh(values["mesh"], values["backend"])
     _require_shares(values["validation"], values["test"])
     _require_length(values["steps"], values["epochs"], task)
@@ -105,6 +108,15 @@ def _require_processes(processes: int, backend: str) -> None:
     if processes and backend != "numpy":
         found = f"got {processes} with backend {backend}"
         raise InputError(f"--processes: {found}, expected numpy; the JAX backends have --mesh")
+
+
+def _require_pieces(pieces: str) -> None:
+    if pieces != MEASURED:
+        backend: Any = load_backend("numpy")
+        try:
+            backend.Workspace.require_pieces(pieces)
+        except InputError as error:
+            raise InputError(f"--{error}") from None
 
 
 def _require_mesh(mesh: str, backend: str) -> None:

@@ -1,16 +1,28 @@
 """Updates in NumPy."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from lstm_lm.config.options import Options
+from lstm_lm.config.rules import MEASURED
 from lstm_lm.engines.engine import Training, Update, first_sick_leaf, to_numpy
 from lstm_lm.engines.optimizers import Optimizer, clip, global_norm
 from lstm_spec import Batch, LossAndGrads, Params, State, config_of, load_backend
 from lstm_spec.tree import tree_map
 
 WAY = 8  # steps whose states are kept at once where there is no way back
+
+
+def settled(options: Options, vocabulary: int, batch: Batch) -> Options:
+    """The options with what their machine decides in place of `measured`: a run keeps it."""
+    if options.backend != "numpy" or options.pieces != MEASURED:
+        return options
+    backend: Any = load_backend(options.backend)
+    shape = options.config(vocabulary), *batch.tokens.shape
+    found = backend.Workspace.measured_pieces(*shape, options.processes or True)
+    return replace(options, pieces=found)
 
 
 class NumpyEngine:
@@ -21,6 +33,7 @@ class NumpyEngine:
         self._workspaces: dict[bool, Any] = {}
         self._optimizer = Optimizer(options)
         self._options = options
+        self._pieces = "rule" if options.pieces == MEASURED else options.pieces
 
     def start(self, training: Training) -> Training:
         """NumPy arrays of the engine's own."""
@@ -74,6 +87,8 @@ class NumpyEngine:
         if found is None:
             few = WAY if validation else self._options.keep_every
             processes = self._options.processes or True
-            found = self._backend.Workspace(*shape, few or None, processes=processes)
+            found = self._backend.Workspace(
+                *shape, few or None, processes=processes, pieces=self._pieces
+            )
             self._workspaces[validation] = found
         return (found,)

@@ -11,16 +11,18 @@ import numpy as np
 from lstm_spec import Config, Params, State
 from lstm_spec.params import param_shapes, params_from_leaves
 from manual.fast.passes import Passed
+from manual.fast.pieces import Pieces
 
 
 class Job(NamedTuple):
-    """What a member is told at its start: the shapes of everybody's part, and which is its own."""
+    """What a member is told at its start: everybody's shapes, which part is its own, and pieces."""
 
     config: Config
     time: int
     parts: list[int]
     number: int
     keep_every: int | None
+    measured: Pieces
 
 
 class Request(NamedTuple):

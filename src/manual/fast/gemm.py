@@ -42,7 +42,12 @@ def piece_height(height: int, inner: int, width: int) -> int:
     """Rows of a piece: as many as a small kernel takes, if those are enough to be worth it."""
     if not has_small_kernels():
         return height
-    found = _largest(height, SMALL // (inner * width))
+    return fewer(height, SMALL // (inner * width))
+
+
+def fewer(height: int, most: int) -> int:
+    """The largest number of rows up to so many that divides all; all, if that is not worth it."""
+    found = _largest(height, most)
     return found if found >= FEWEST else height
 
 

@@ -23,7 +23,7 @@ from jaxtyping import Float
 from lstm_spec import Config, LayerParams
 from manual.fast.by_token import add_by_token
 from manual.fast.memory import LayerMemory
-from manual.fast.products import Product, products
+from manual.fast.products import Arrangement, products
 from manual.fast.weights import Weights
 
 
@@ -34,10 +34,10 @@ class Layer(LayerMemory):
     """
 
     def __init__(
-        self, config: Config, layer: int, time: int, batch: int, kind: type[Product]
+        self, config: Config, layer: int, time: int, batch: int, arrangement: Arrangement
     ) -> None:
-        super().__init__(config, layer, time, batch, kind)
-        self._into_a, self._into_dz = products(config, layer, batch, kind)
+        super().__init__(config, layer, time, batch, arrangement)
+        self._into_a, self._into_dz = products(config, layer, batch, arrangement)
         self._dz_out = self._into_dz.of_out(self.dz_parts)
         self._forward_views = [self._forward_view(t) for t in range(time)]
         self._backward_views = [self._backward_view(t) for t in range(time)]

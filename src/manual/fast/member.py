@@ -23,7 +23,7 @@ def main() -> None:
         job: Job = pipe.receive()
         params, desks = shared.views(file, sketch(job.config, job.time, job.parts))
         width, blas_threads = job.parts[job.number], threads.blas_threads()
-        work = Parts(job.config, job.time, width, job.keep_every, blas_threads)
+        work = Parts(job.config, job.time, width, job.keep_every, blas_threads, job.measured)
         while True:
             request = Request(*pipe.receive())
             pipe.send(tuple(_answer(request, params, desks[job.number], work)))

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from lstm_spec import Config
 from manual.fast.blocks import block_lengths
-from manual.fast.products import Product, inner_size, looks_up
+from manual.fast.products import Arrangement, inner_size, looks_up
 
 Matrices = Float[np.ndarray, "steps batch hidden"]
 Neighbours = Float[np.ndarray, "steps n batch hidden"]
@@ -57,10 +57,10 @@ class LayerMemory:
     """
 
     def __init__(
-        self, config: Config, layer: int, time: int, batch: int, kind: type[Product]
+        self, config: Config, layer: int, time: int, batch: int, arrangement: Arrangement
     ) -> None:
         hidden, inputs = config.hidden_size, config.input_size(layer)
-        self.hidden, self.batch, self.turned = hidden, batch, kind.turned
+        self.hidden, self.batch, self.turned = hidden, batch, arrangement.kind.turned
         self.looks_up = looks_up(config, layer)
         self.inner = inner = inner_size(config, layer)
         self.block, self.wide = block, _ = block_lengths(config, inner, time, batch)
@@ -72,7 +72,9 @@ class LayerMemory:
         def matrices(*shape: int) -> np.ndarray:
             """A matrix `(batch, features)` for each index of `shape` but the last, features."""
             *more, features = shape
-            return empty(*more, *((features, batch) if kind.turned else (batch, features)))
+            return empty(
+                *more, *((features, batch) if arrangement.kind.turned else (batch, features))
+            )
 
         self.z = matrices(time + 1, inner)
         self._z[:, hidden:] = 1
@@ -83,10 +85,10 @@ class LayerMemory:
         self.products = matrices(block, 2, hidden)  # f ⊙ C_prev and i ⊙ g
         self.dh, self.dC, self.dz = matrices(hidden), matrices(hidden), matrices(sent)
         self.dz_h, self.dz_x = (self.turn(part) for part in np.split(self.turn(self.dz), [hidden]))
-        self.dz_parts = self.dz if kind.adds_up else matrices(4, sent)
+        self.dz_parts = self.dz if arrangement.kind.adds_up else matrices(4, sent)
         self.from_x = empty(4 * block * batch * hidden if self.looks_up else 0)
         self._da = empty(4 * self.wide * batch * hidden)
-        self._copied = empty(inner * self.wide * batch if kind.turned else 0)
+        self._copied = empty(inner * self.wide * batch if arrangement.kind.turned else 0)
         self.dW, self.dW_block = empty(4, hidden, inner), empty(4, hidden, inner)
         self.by_token = empty(4, inputs if self.looks_up else 0, hidden)
 

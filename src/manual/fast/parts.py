@@ -9,6 +9,8 @@ import numpy as np
 from lstm_spec import Batch, Config, Params, State
 from manual.fast import cut, passes, products, threads
 from manual.fast.passes import Passed
+from manual.fast.pieces import BY_RULE, Pieces
+from manual.fast.products import Arrangement
 from manual.fast.tape import Tape
 from manual.fast.weights import Weights
 
@@ -23,12 +25,18 @@ class Parts:
     """
 
     def __init__(
-        self, config: Config, time: int, batch: int, keep_every: int | None, blas_threads: int
+        self,
+        config: Config,
+        time: int,
+        batch: int,
+        keep_every: int | None,
+        blas_threads: int,
+        measured: Pieces = BY_RULE,
     ) -> None:
-        kind = products.kind(config, batch)
+        arrangement = Arrangement(products.kind(config, batch), measured)
         columns = threads.parts(config.hidden_size, batch, blas_threads)
-        self.weights = [Weights(config, k, batch, kind) for k in range(config.num_layers)]
-        self.tapes = [Tape(config, time, part, kind, keep_every) for part in columns]
+        self.weights = [Weights(config, k, batch, arrangement) for k in range(config.num_layers)]
+        self.tapes = [Tape(config, time, part, arrangement, keep_every) for part in columns]
         others = len(columns) - 1
         self.pool = ThreadPoolExecutor(others, "manual") if others else None
 

@@ -6,11 +6,14 @@ sequence (`Single`).
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from lstm_spec import Config
-from manual.fast.gemm import SMALL, WIDEST, piece_height, piece_width
+from manual.fast.gemm import SMALL, WIDEST
+from manual.fast.pieces import BY_RULE, Factor, piece
+from manual.fast.pieces import Pieces as Measured
 
 ONE_HOT = 16  # vocabularies up to this size are multiplied, larger ones looked up
 
@@ -45,7 +48,9 @@ class Product:
     turned, adds_up = False, True
     multiply: Callable[..., object]
 
-    def __init__(self, batch: int, inner: int, width: int, *, sums: bool) -> None:
+    def __init__(
+        self, batch: int, inner: int, width: int, *, sums: bool, measured: Measured = BY_RULE
+    ) -> None:
         self._inner, self._width, self._sums = inner, width, sums
 
     def new_weights(self, dtype: np.dtype) -> Array:
@@ -71,10 +76,11 @@ class Pieces(Product):
     adds_up = False
     multiply = staticmethod(np.matmul)
 
-    def __init__(self, batch: int, inner: int, width: int, *, sums: bool) -> None:
+    def __init__(
+        self, batch: int, inner: int, width: int, *, sums: bool, measured: Measured = BY_RULE
+    ) -> None:
         super().__init__(batch, inner, width, sums=sums)
-        self._columns = piece_width(width)
-        self._rows = piece_height(batch, inner, self._columns)
+        self._rows, self._columns = piece(batch, Factor(inner, width), measured)
 
     def new_weights(self, dtype: np.dtype) -> Array:
         """For `(4, pieces, 1, inner, columns of a piece)`."""
@@ -151,8 +157,15 @@ class Columns(Product):
         return self.of_z(out)
 
 
+class Arrangement(NamedTuple):
+    """Of all layers' products: which kind, and the pieces that were measured to be quicker."""
+
+    kind: type[Product]
+    measured: Measured = BY_RULE
+
+
 def kind(config: Config, batch: int) -> type[Product]:
-    """The arrangement for a model and a number of sequences."""
+    """The quickest for a model and a number of sequences."""
     if batch == 1:
         return Single
     hidden = config.hidden_size
@@ -162,11 +175,20 @@ def kind(config: Config, batch: int) -> type[Product]:
     return Columns if small and not fitting else Pieces
 
 
-def products(
-    config: Config, layer: int, batch: int, kind: type[Product]
-) -> tuple[Product, Product]:
-    """A layer's two products at each step: from z to a, and from da to dz."""
+def factors(config: Config, layer: int) -> tuple[Factor, Factor]:
+    """What z is multiplied by for a gate of a, and a gate's da for dz."""
     hidden, inputs = config.hidden_size, config.input_size(layer)
     sent = hidden if layer == 0 else hidden + inputs
-    into_a = kind(batch, inner_size(config, layer), hidden, sums=False)
-    return into_a, kind(batch, hidden, sent, sums=True)
+    return Factor(inner_size(config, layer), hidden), Factor(hidden, sent)
+
+
+def products(
+    config: Config, layer: int, batch: int, arrangement: Arrangement
+) -> tuple[Product, Product]:
+    """A layer's two products at each step, all gates of them: from z to a, and from da to dz."""
+    kind, measured = arrangement
+    into_a, into_dz = factors(config, layer)
+    return (
+        kind(batch, *into_a, sums=False, measured=measured),
+        kind(batch, *into_dz, sums=True, measured=measured),
+    )

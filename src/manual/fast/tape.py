@@ -4,7 +4,7 @@ import numpy as np
 
 from lstm_spec import Batch, Config, State
 from manual.fast.layer import Layer
-from manual.fast.products import Product
+from manual.fast.products import Arrangement
 from manual.fast.readout import Readout
 
 
@@ -23,17 +23,19 @@ class Tape:
         config: Config,
         time: int,
         columns: slice,
-        kind: type[Product],
+        arrangement: Arrangement,
         keep_every: int | None,
     ) -> None:
         self.columns, batch = columns, columns.stop - columns.start
         steps = min(keep_every or time, time)
         self.segments = [(start, min(start + steps, time)) for start in range(0, time, steps)]
         layers, hidden = range(config.num_layers), config.hidden_size
-        self.layers = [Layer(config, k, steps, batch, kind) for k in layers]
-        matrix = (hidden, batch) if kind.turned else (batch, hidden)
+        self.layers = [Layer(config, k, steps, batch, arrangement) for k in layers]
+        matrix = (hidden, batch) if arrangement.kind.turned else (batch, hidden)
         self.dh = np.empty((steps, *matrix), config.numpy_dtype)
-        self._dh_rows = np.empty((steps, batch, hidden), self.dh.dtype) if kind.turned else self.dh
+        self._dh_rows = (
+            np.empty((steps, batch, hidden), self.dh.dtype) if arrangement.kind.turned else self.dh
+        )
         self.readout = Readout(config, self.layers[-1].wide * batch)
         self.kept = np.empty((len(self.segments), 2, len(layers), hidden, batch), self.dh.dtype)
 

@@ -22,6 +22,7 @@ from lstm_spec import Batch, Config, InputError, Params
 from manual.fast import cut, shared, threads
 from manual.fast.desk import Answer, Desk, Job, Request, sketch
 from manual.fast.parts import Result
+from manual.fast.pieces import BY_RULE, Pieces
 from manual.fast.pipe import Pipe
 
 # Not `multiprocessing.Process`: that runs the caller's script again, or forks a process that may
@@ -60,10 +61,11 @@ class Team:
         columns: list[slice],
         keep_every: int | None,
         blas_threads: int,
+        measured: Pieces = BY_RULE,
     ) -> None:
         self.columns, self.threads = columns, max(1, blas_threads // len(columns))
         parts = [part.stop - part.start for part in columns[1:]]
-        self._jobs = [Job(config, time, parts, k, keep_every) for k in range(len(parts))]
+        self._jobs = [Job(config, time, parts, k, keep_every, measured) for k in range(len(parts))]
         self._start()
 
     @contextmanager

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lstm_spec import Config, LayerParams
-from manual.fast.products import Product, looks_up, products
+from manual.fast.products import Arrangement, looks_up, products
 
 SIGMOIDS = slice(1, None)  # f, i and o, of the gates in the order g, f, i, o
 
@@ -16,10 +16,10 @@ class Weights:
         rows: `(4, vocab, hidden)` for looking tokens up, bias included; or None.
     """
 
-    def __init__(self, config: Config, layer: int, batch: int, kind: type[Product]) -> None:
+    def __init__(self, config: Config, layer: int, batch: int, arrangement: Arrangement) -> None:
         dtype = config.numpy_dtype
         hidden, inputs = config.hidden_size, config.input_size(layer)
-        into_a, into_dz = products(config, layer, batch, kind)
+        into_a, into_dz = products(config, layer, batch, arrangement)
         self.forward, self.backward = into_a.new_weights(dtype), into_dz.new_weights(dtype)
         self.rows = np.empty((4, inputs, hidden), dtype) if looks_up(config, layer) else None
         self._W = np.empty((4 * hidden, hidden + inputs), dtype)

@@ -6,7 +6,7 @@ import pytest
 from lstm_spec import Config
 from manual.fast import gemm, products
 from manual.fast.gemm import piece_height
-from manual.fast.products import ONE_HOT, Columns, Pieces, Single, kind, looks_up
+from manual.fast.products import ONE_HOT, Arrangement, Columns, Pieces, Single, kind, looks_up
 
 
 @pytest.fixture(params=[True, False], ids=["small kernels", "none"])
@@ -77,5 +77,5 @@ def test_small_vocabularies_are_multiplied():
 
 
 def test_one_product_a_step_for_one_sequence():
-    for product in products.products(Config(300, 6), 0, 1, Single):
+    for product in products.products(Config(300, 6), 0, 1, Arrangement(Single)):
         assert product.multiply is np.dot
