@@ -26,6 +26,8 @@ NARROWEST = 16  # columns of a part, at least
 
 ENOUGH_PASS = 2**21  # multiplications of one part and pass from which a process of its own pays
 NARROW, MOST_PROCESSES = 4, 8  # columns of such a part, at least; and parts, at most
+LARGE = 2**25  # multiplications of one step and part from which threads are as quick: they share
+# the weights, in the cache too, and calls are too long for the interpreter's lock to matter
 
 
 @cache
@@ -57,8 +59,10 @@ def parts_of_processes(
     """The columns of each process's part: as many as were asked for, or as pay."""
     if asked is not None:
         return _cut(batch, min(asked, batch))
-    work = time * config.num_layers * 4 * config.hidden_size**2 * batch
-    return _cut(batch, min(most, MOST_PROCESSES, batch // NARROW, work // ENOUGH_PASS))
+    step = 4 * config.hidden_size**2 * batch
+    work = time * config.num_layers * step
+    number = min(most, MOST_PROCESSES, batch // NARROW, work // ENOUGH_PASS)
+    return _cut(batch, 1 if step >= LARGE * number else number)
 
 
 def _cut(batch: int, number: int) -> list[slice]:
