@@ -10,7 +10,8 @@ from jaxtyping import Array, Float, Integer
 from jax_manual import readout, segments, stack
 from jax_manual.readout import Targets
 from jax_ref.checks import validated
-from jax_ref.stack import no_taps, zero_state
+from jax_ref.stack import zero_state
+from jax_ref.taps import zeros
 from lstm_spec import (
     Adjoints,
     Batch,
@@ -130,7 +131,7 @@ def adjoints(params: Params, batch: Batch) -> LossAndGrads:
     state, _ = _start(params, batch)
     time, size = batch.tokens.shape
     v = jnp.zeros((time, len(params.b_v), size), params.b_v.dtype)
-    taps = Adjoints(no_taps(params.layers, time, size), v)
+    taps = Adjoints(zeros(params.layers, time, size), v)
     differentiate = jax.value_and_grad(_objective, argnums=(0, 1, 2), has_aux=True)
     (_, aux), (grads, dstate, dtaps) = differentiate(params, state, taps, batch)
     return LossAndGrads(aux.loss, grads, dstate, aux.final_state, dtaps)

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Integer
 
 from jax_ref import readout, stack
 from jax_ref.checks import validated
+from jax_ref.taps import NOTHING, zeros
 from lstm_spec import (
     Adjoints,
     Batch,
@@ -45,11 +46,10 @@ def _objective(params: Params, state: State, taps: Adjoints, batch: Batch) -> tu
 
 
 def _start(params: Params, batch: Batch) -> tuple[State, Adjoints]:
-    """The initial state, and taps that are all zero."""
-    time, size = batch.tokens.shape
-    state = batch.initial_state or stack.zero_state(params.layers, size)
-    v = jnp.zeros((time, len(params.b_v), size), params.b_v.dtype)
-    return state, Adjoints(stack.no_taps(params.layers, time, size), v)
+    """The initial state, and no taps."""
+    state = batch.initial_state or stack.zero_state(params.layers, batch.tokens.shape[1])
+    none: Any = (None,) * len(params.layers)
+    return state, Adjoints(none, NOTHING)
 
 
 @validated(_check)
@@ -82,9 +82,8 @@ def loss_and_grads(params: Params, batch: Batch) -> LossAndGrads:
     Raises:
         InputError: as `loss`.
     """
-    state, taps = _start(params, batch)
     differentiate = jax.value_and_grad(_objective, argnums=(0, 1), has_aux=True)
-    (_, aux), (grads, dstate) = differentiate(params, state, taps, batch)
+    (_, aux), (grads, dstate) = differentiate(params, *_start(params, batch), batch)
     return LossAndGrads(aux.loss, grads, dstate, aux.final_state)
 
 
@@ -96,7 +95,10 @@ def adjoints(params: Params, batch: Batch) -> LossAndGrads:
     Raises:
         InputError: as `loss`.
     """
-    state, taps = _start(params, batch)
+    state, _ = _start(params, batch)
+    time, size = batch.tokens.shape
+    v = jnp.zeros((time, len(params.b_v), size), params.b_v.dtype)
+    taps = Adjoints(zeros(params.layers, time, size), v)
     differentiate = jax.value_and_grad(_objective, argnums=(0, 1, 2), has_aux=True)
     (_, aux), (grads, dstate, dtaps) = differentiate(params, state, taps, batch)
     return LossAndGrads(aux.loss, grads, dstate, aux.final_state, dtaps)
@@ -114,6 +116,6 @@ def step(
     """
     x = stack.one_hot(tokens[None], len(params.b_v), params.b_v.dtype)
     state = state or stack.zero_state(params.layers, len(tokens))
-    taps = stack.no_taps(params.layers, 1, len(tokens))
-    h, final = stack.forward(params.layers, x, state, None, taps)
-    return readout.forward(params.W_v, params.b_v, h[-1], 0)[0], final
+    none = (None,) * len(params.layers)
+    h, final = stack.forward(params.layers, x, state, None, none)
+    return readout.forward(params.W_v, params.b_v, h[-1], NOTHING)[0], final

@@ -16,23 +16,12 @@ def one_hot(tokens: Any, vocab: int, dtype: Any) -> Float[Array, "time vocab bat
     return jax.nn.one_hot(tokens.astype(jnp.int32), vocab, axis=1, dtype=dtype)
 
 
-def no_taps(layers: tuple[LayerParams, ...], time: int, batch: int) -> tuple[LayerAdjoints, ...]:
-    """Zero taps for every intermediate of every layer."""
-
-    def zeros(layer: LayerParams) -> LayerAdjoints:
-        hidden, width = layer.W_f.shape
-        rows = LayerAdjoints(width, *[hidden] * 11)
-        return LayerAdjoints(*[jnp.zeros((time, n, batch), layer.W_f.dtype) for n in rows])
-
-    return tuple(zeros(layer) for layer in layers)
-
-
 def forward(
     layers: tuple[LayerParams, ...],
     x: Float[Array, "time inputs batch"],
     state: State,
     dropout: Any,
-    taps: tuple[LayerAdjoints, ...],
+    taps: tuple[LayerAdjoints | None, ...],
 ) -> tuple[Float[Array, "layers time hidden batch"], State]:
     """Every layer over all time steps; returns each layer's outputs, and the final state."""
     outputs, last_h, last_C = [], [], []
@@ -73,12 +62,10 @@ def vjp(
     Raises:
         InputError: inputs, state or cotangents do not fit the layers.
     """
-    time, _, batch = inputs.shape
-    state = initial_state or zero_state(layers, batch)
-    taps = no_taps(layers, time, batch)
+    state, none = initial_state or zero_state(layers, inputs.shape[2]), (None,) * len(layers)
 
     def objective(layers: Any, inputs: Any, state: State) -> tuple:
-        h, final = forward(layers, inputs, state, None, taps)
+        h, final = forward(layers, inputs, state, None, none)
         return inner_products(cotangents, h, final), (h[-1], final)
 
     grads, (h, final) = jax.grad(objective, argnums=(0, 1, 2), has_aux=True)(layers, inputs, state)
