@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
 
+from jax_manual.sequence import rows
+
 
 class Targets(NamedTuple):
     """What to predict, and what each position counts: its mask over N."""
@@ -42,7 +44,7 @@ def _backward(residuals: tuple, by_loss: Any) -> tuple:
     y = jnp.exp(v - log_sum[:, :, None])  # F8
     is_target = targets.ids[:, :, None] == jnp.arange(len(W_v))
     dv = (y - is_target) * (by_loss * targets.weights)[:, :, None]  # B1
-    dW_v = jnp.einsum("tbv,tbh->vh", dv, h)  # B2
+    dW_v = rows(dv).T @ rows(h)  # B2
     db_v = dv.sum((0, 1))  # B2
     return dW_v, db_v, dv @ W_v, None, None if tap is None else dv.swapaxes(1, 2)  # B3
 

@@ -128,21 +128,25 @@ def _backward(residuals: tuple, cotangents: tuple) -> tuple:
 
 def _products(p: Weights, h_first: Rows, x: Any, kept: Kept, da: Any) -> tuple[Weights, Any]:
     """B9, each weight's gradient one product over all steps; and B10's dx, if there is one."""
-    h_prev = jnp.concatenate([h_first[None], kept.h[:-1]])
-    vocab, rows = p.x.shape
+    h_prev, da_rows = rows(jnp.concatenate([h_first[None], kept.h[:-1]])), rows(da)
+    vocab, hidden = len(p.x), h_prev.shape[1]
     if x.ndim == 2 and vocab <= FEW:
-        z = jnp.concatenate([h_prev, _dense(p, x)], axis=2)
-        dW_h, dW_x = jnp.split(jnp.einsum("tba,tbz->az", da, z), [h_prev.shape[2]], axis=1)  # B9
+        z = jnp.concatenate([h_prev, rows(_dense(p, x))], axis=1)
+        dW_h, dW_x = jnp.split(da_rows.T @ z, [hidden], axis=1)  # B9
         return Weights(dW_h, dW_x.T, dW_x.sum(1)), None  # a token at every step: they sum up to db
-    dW_h = jnp.einsum("tba,tbh->ah", da, h_prev)  # B9
+    dW_h = da_rows.T @ h_prev  # B9
     if x.ndim == 3:
-        dx = jnp.einsum("tba,ia->tbi", da, p.x)  # B10
-        return Weights(dW_h, jnp.einsum("tbi,tba->ia", x, da), da.sum((0, 1))), dx  # B9
+        return Weights(dW_h, rows(x).T @ da_rows, da_rows.sum(0)), da @ p.x.T  # B9, B10
     if vocab <= ONE_HOT:
-        dW_x = jnp.einsum("tbi,tba->ia", _dense(p, x), da)  # B9
+        dW_x = rows(_dense(p, x)).T @ da_rows  # B9
     else:
-        dW_x = jax.ops.segment_sum(da.reshape(-1, rows), x.ravel(), vocab)  # B9
+        dW_x = jax.ops.segment_sum(da_rows, x.ravel(), vocab)  # B9
     return Weights(dW_h, dW_x, dW_x.sum(0)), None
+
+
+def rows(steps: Float[Array, "time batch n"]) -> Float[Array, "time*batch n"]:
+    """A row for each step and sequence; XLA takes twice as long to add up over two axes."""
+    return steps.reshape(-1, steps.shape[2])
 
 
 def _adjoints(p: Weights, kept: Kept, da: Any, dC: Any, dh: Any) -> LayerAdjoints:
