@@ -19,13 +19,14 @@ NAMED = {
 
 @dataclass(frozen=True)
 class Case:
-    """One size: time × batch × hidden × vocab."""
+    """One size: time × batch × hidden × vocab; and the seed of its parameters and tokens."""
 
     name: str
     time: int
     batch: int
     hidden: int
     vocab: int
+    seed: int = 0
 
     @classmethod
     def of(cls, text: str) -> "Case":
@@ -59,7 +60,7 @@ class Case:
 
     def draw(self, dtype: str) -> tuple[Params, Batch]:
         """The same parameters and tokens for every contender."""
-        rng = np.random.default_rng(0)
+        rng = np.random.default_rng(self.seed)
         tokens, targets = rng.integers(0, self.vocab, (2, self.time, self.batch))
-        params = init_params(Config(self.vocab, self.hidden, 1, dtype), 0)
+        params = init_params(Config(self.vocab, self.hidden, 1, dtype), self.seed)
         return params, Batch(tokens, targets)

@@ -1,6 +1,6 @@
 """The command line of scripts/benchmark.py."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +37,8 @@ class Benchmark:
     """Of each measurement, after a warm-up."""
     tries: int = 1
     """Measure up to so many times where other programs used the processor meanwhile (Linux)."""
+    seed: int = 0
+    """Of parameters and tokens."""
     dtype: Literal["float32", "float64"] = "float32"
     """Precision."""
     gemm: int = 2048
@@ -52,7 +54,7 @@ class Benchmark:
 
     def cases(self) -> list[Case]:
         """The cases, once each."""
-        return [Case.of(text) for text in dict.fromkeys(self.case)]
+        return [replace(Case.of(text), seed=self.seed) for text in dict.fromkeys(self.case)]
 
     def names(self) -> list[str]:
         """The contenders that are there."""
@@ -65,6 +67,8 @@ class Benchmark:
             InputError: names the option.
         """
         self.cases(), self.names(), Case.of(self.long_case)
+        if self.seed < 0:
+            raise InputError(f"--seed: got {self.seed}, expected 0 or more")
         for name in ("rounds", "tries", "gemm", "keep_every"):
             if getattr(self, name) < 1:
                 flag = name.replace("_", "-")
