@@ -31,8 +31,8 @@ ASSUMED = {"10 Gb/s Ethernet": Network(30e-6, 1.1e9), "400 Gb/s InfiniBand": Net
 class Scaling:
     """Time a training step in 1, 2, 4, 8 processes; fit a model; ask it about 1,024 devices.
 
-    NumPy by --processes; jax-manual by jax.distributed on loopback, every process on a core of its
-    own as far as there are cores. Strong: the batch is shared. Weak: each has as many sequences.
+    NumPy by --processes; jax-manual by jax.distributed on loopback, one thread each. Strong: the
+    batch is shared. Weak: each has as many sequences.
     """
 
     case: tuple[str, ...] = ("50x64x128x65", "64x64x256x96", "64x64x1024x256")
@@ -91,7 +91,7 @@ def _one(told: Any, case: Case, counts: tuple[int, ...], networks: dict[str, Net
     compute = fit_compute(list(alone), [found["step"] for found in alone.values()])
     model = Model(compute, alone[case.batch]["bytes"], alone[case.batch]["input"])
     each = case.batch // max(counts)
-    strong: dict[str, dict] = {"numpy": {}, "jax-manual": {}, "model of jax-manual": {}}
+    strong: dict[str, dict] = {"numpy": {}, "jax-manual": {}, "its model": {}}
     weak: dict[str, dict] = {name: {} for name in strong}
     here = networks["loopback, as measured"]
     for count in counts:
@@ -102,7 +102,7 @@ def _one(told: Any, case: Case, counts: tuple[int, ...], networks: dict[str, Net
                 alone[b] if count == 1 else told("jax_step", whole, count)
             )["step"]
             summed = here.seconds(count, model.size)
-            found["model of jax-manual"][count] = compute.seconds(b / count) + summed
+            found["its model"][count] = compute.seconds(b / count) + summed
     return {
         "case": asdict(case), "compute": compute._asdict(), "bytes": model.size,
         "input": model.input, "strong_batch": case.batch, "weak_batch": each,
@@ -135,10 +135,15 @@ def report(results: dict[str, Any], console: Console) -> None:
 
 def _times(cases: list[dict]) -> Iterator[list[str]]:
     for one in cases:
-        for way, said in (("strong", "shared"), ("weak", "each")):
+        for way, said in (("strong", "in all"), ("weak", "each")):
             for name, times in one[way].items():
-                cells = [f"{1000 * seconds:.3g}" for seconds in times.values()]
+                cells = [_digits(1000 * seconds) for seconds in times.values()]
                 yield [one["case"]["name"], f"{one[way + '_batch']} {said}", name, *cells]
+
+
+def _digits(number: float) -> str:
+    """Three of them, or all before the point."""
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
 
 
 def _constants(results: dict[str, Any]) -> Any:
@@ -153,7 +158,7 @@ def _constants(results: dict[str, Any]) -> Any:
     for one in results["cases"]:
         compute = Compute(**one["compute"])
         cells = 1e3 * compute.fixed, 1e3 * compute.each, one["bytes"] / 1e3, 1e3 * one["input"]
-        table.add_row(one["case"]["name"], *(f"{cell:,.3g}" for cell in cells))
+        table.add_row(one["case"]["name"], *map(_digits, cells))
     network = Network(**results["networks"]["loopback, as measured"])
     table.caption = f"loopback: {1e6 * network.latency:.0f} µs, {network.bandwidth / 1e9:.2f} GB/s"
     return table

@@ -28,7 +28,7 @@ def _measured(axes: Any, one: dict, way: str, cores: int) -> None:
     for number, (name, times) in enumerate(one[way].items()):
         counts = [int(count) for count in times]
         milliseconds = [1000 * seconds for seconds in times.values()]
-        style = "--" if name.startswith("model") else "o-"
+        style = "--" if name == "its model" else "o-"
         axes.loglog(counts, milliseconds, style, label=name, color=f"C{number}")
     axes.axvspan(cores * 1.19, max(counts) * 1.19, color="0.9", label=f"more than {cores} cores")
     axes.set_xticks(counts, [str(count) for count in counts])

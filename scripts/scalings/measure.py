@@ -14,6 +14,7 @@ from benchmarks.cases import Case
 from lstm_spec import InputError
 
 SCRIPTS = Path(__file__).resolve().parent.parent
+ONE_EACH = {"JAX_NUM_CPU_DEVICES": "1", "NPROC": "1"}
 SECONDS = 300  # until it is given up
 SUMMED = tuple(1024 * 4**k for k in range(7))  # numbers, 4 kB to 16 MB
 
@@ -49,8 +50,8 @@ def measured(kind: str, case: Case, count: int, budget: float, **more: Any) -> d
 
 
 def _started(job: dict) -> subprocess.Popen:
-    """JAX has one device in each; BLAS one thread where NumPy is alone."""
-    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "1", "PYTHONPATH": str(SCRIPTS)}
+    """One device and one thread for JAX in each; one thread for BLAS where NumPy is alone."""
+    environment = os.environ | {"PYTHONPATH": str(SCRIPTS)} | ONE_EACH
     if job["kind"] == "numpy_step" and job["count"] == 1:
         environment |= {"OPENBLAS_NUM_THREADS": "1"}
     return subprocess.Popen(

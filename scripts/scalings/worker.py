@@ -1,10 +1,6 @@
-"""One timed process of several: `python -m scalings.worker JSON`; the first prints seconds as JSON.
-
-Each has a core of its own, as far as there are so many.
-"""
+"""One timed process of several: `python -m scalings.worker JSON`; it prints seconds as JSON."""
 
 import json
-import os
 import statistics
 import sys
 import time
@@ -94,7 +90,8 @@ def jax_sum(job: dict) -> dict:
     )  # fmt: skip
     for numbers in job["numbers"]:
         call = partial(_done, total, place.weights(jnp.ones(numbers, jnp.float32)))
-        found[str(4 * numbers)] = seconds_each(call, job["budget"], agree)
+        again = [seconds_each(call, job["budget"] / 3, agree) for _ in range(3)]
+        found[str(4 * numbers)] = min(again)  # the least disturbed: these are the network's own
     return {"sum": found}
 
 
@@ -120,11 +117,8 @@ def _case(job: dict) -> Any:
 
 
 def main() -> None:
-    """Do the job on a core of its own."""
+    """Do the job."""
     job = json.loads(sys.argv[1])
-    if hasattr(os, "sched_setaffinity") and job["kind"] != "numpy_step":
-        cores = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {cores[job["index"] % len(cores)]})
     found = {"numpy_step": numpy_step, "jax_step": jax_step, "jax_sum": jax_sum}[job["kind"]](job)
     print(json.dumps(found), flush=True)
 

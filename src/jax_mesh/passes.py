@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 from jax.sharding import PartitionSpec
 
 from jax_mesh.grid import DATA, MODEL
@@ -66,7 +67,13 @@ def _mean_of_means(
     def weighed(leaf: Any) -> Any:
         return leaf * jnp.asarray(share, leaf.dtype)
 
-    mean, grads = jax.lax.psum(jax.tree.map(weighed, (found.loss, found.grads)), DATA)
+    mean, grads = _summed(jax.tree.map(weighed, (found.loss, found.grads)))
     return LossAndGrads(
         mean, grads, jax.tree.map(weighed, found.initial_state_grads), found.final_state
     )
+
+
+def _summed(tree: Any) -> Any:
+    """Over all devices, in one message: one for each array would wait for the network each time."""
+    flat, back = ravel_pytree(tree)
+    return back(jax.lax.psum(flat, DATA))
