@@ -35,7 +35,7 @@ class Scaling:
     batch is shared. Weak: each has as many sequences.
     """
 
-    case: tuple[str, ...] = ("50x64x128x65", "64x64x256x96", "64x64x1024x256")
+    case: tuple[str, ...] = ("50x64x128x65", "64x64x256x96", "64x64x512x96")
     """notebook, minibatch, charrnn, medium, large, xl, or TIMExBATCHxHIDDENxVOCAB."""
     counts: tuple[int, ...] = (1, 2, 4, 8)
     """Processes."""

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-WARM_UP = 3
-FEWEST = 5  # calls that a median is taken over, at least
+WARM_UP = 2
+FEWEST = 3  # calls that a median is taken over, at least
 
 
 def seconds_each(function: Callable[[], Any], budget: float, agree: Callable[[int], int]) -> float:
