@@ -33,8 +33,11 @@ def _measured(axes: Any, one: dict, way: str, cores: int) -> None:
     axes.axvspan(cores * 1.19, max(counts) * 1.19, color="0.9", label=f"more than {cores} cores")
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.set_xticks([], minor=True)
-    shared = "shared" if way == "strong" else "each"
-    axes.set_title(f"{one['case']['name']}, {way}: {one[way + '_batch']} sequences {shared}")
+    shared = "in all" if way == "strong" else "each"
+    axes.set_title(f"{one['case']['name']}: {one[way + '_batch']} sequences {shared}", fontsize=10)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
+    axes.tick_params(axis="y", which="minor", labelsize=7)
     axes.set_xlabel("processes")
     axes.set_ylabel("milliseconds a step")
     axes.grid(True, which="both", alpha=0.3)
@@ -49,7 +52,7 @@ def _predicted(axes: Any, one: dict, networks: dict) -> None:
             axes.semilogx(counts, list(times.values()), style, color=f"C{number}",
                           label=f"{name}, {way}", base=2)  # fmt: skip
     axes.set_ylim(0, 1.02)
-    axes.set_title("model: efficiency")
+    axes.set_title("efficiency by the model", fontsize=10)
     axes.set_xlabel("devices")
     axes.grid(True, alpha=0.3)
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=6, framealpha=0.5, loc="lower left")
