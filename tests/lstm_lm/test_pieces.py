@@ -2,10 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 
+from lstm_lm.config.options import Options
+from lstm_lm.engines.numpy_engine import settled
 from lstm_lm.train_cli import main
-from lstm_spec import load_backend
+from lstm_spec import Batch, load_backend
 
 RUN = ("--hidden", "96", "--layers", "1", "--batch", "6", "--steps", "2")
 CUT = "96x96:3x48"
@@ -72,6 +75,8 @@ def test_what_cannot_be_cut_so(train, tmp_path, backend):
     assert not (tmp_path / "run").exists()
 
 
-def test_jax_measures_nothing(train, measured, tmp_path):
-    assert train("--out", tmp_path / "run", *RUN, "--backend", "jax")[0] == 0
-    assert (measured, pieces_of(tmp_path / "run")) == ([], "measured")
+@pytest.mark.parametrize(("backend", "asked"), [("numpy", 1), ("jax", 0), ("jax-manual", 0)])
+def test_only_numpy_asks_its_machine(measured, backend, asked):
+    options = Options(backend=backend).resolved()
+    found = settled(options, 4, Batch(*np.zeros((2, 5, 22), int)))
+    assert (found.pieces, len(measured)) == (CUT if asked else "measured", asked)
