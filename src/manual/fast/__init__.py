@@ -3,7 +3,7 @@
 - `layer.py`, `weights.py`, `memory.py`: a layer's equations in few operations a step, the weights
   scaled for them, and side by side in memory what one operation treats together.
 - `products.py`, `gemm.py`: the product of the four gates, in pieces that BLAS is quick at.
-- `pieces.py`, `trial.py`, `known.py`, `processor.py`: other pieces, where a machine is quicker at them.
+- `pieces.py`, `trial.py`, `known.py`, `processor.py`: other pieces, where measured quicker.
 - `by_token.py`: gradients of looked-up weights, summed token by token.
 - `readout.py`, `blocks.py`: logits and loss for a block of steps at once; how long a block is.
 - `passes.py`, `tape.py`: all layers up and back down, keeping all states or few.
