@@ -85,9 +85,10 @@ def _begun_or_resumed(arguments: list[str]) -> int:
 def _train(options: Options, peers: Peers, name: str = "") -> int:
     """One run from its beginning to its report."""
     task = make_task(options)
-    out = peers.shared(lambda: options.out or numbered(options.task))
-    options = settled(replace(options, out=out), len(task.vocabulary), task.batch(0))
+    options = settled(options, len(task.vocabulary), task.batch(0))
     engine = make_engine(options)
+    out = peers.shared(lambda: options.out or numbered(options.task))
+    options = replace(options, out=out)
     start, folder = beginning(options, task), _folder(out, peers)
     with _held(folder, peers):
         folder.begin(start)
