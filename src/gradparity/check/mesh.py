@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -109,9 +109,8 @@ def chosen(only: str | None) -> list[Case]:
 
 
 def on_meshes(
-    meshes: Sequence[str], corpus: Corpus, seed: int, cases: Sequence[Case], note: str = "",
-    done: Callable[[], object] = lambda: None,
-) -> Iterator[Verdict]:  # fmt: skip
+    meshes: Sequence[str], corpus: Corpus, seed: int, cases: Sequence[Case], note: str = ""
+) -> Iterator[Verdict]:
     """Hold both JAX backends on every mesh to themselves on one device.
 
     Args:
@@ -120,7 +119,6 @@ def on_meshes(
         seed: of the draws.
         cases: to run.
         note: what to call the meshes besides.
-        done: told of each that is done.
     """
     for name in BACKENDS:
         backend = load_backend(name)
@@ -131,7 +129,6 @@ def on_meshes(
                 reference = _tree(backend.loss_and_grads(params, given), case.batch)
                 for mesh in meshes:
                     yield _held(backend, name, case, mesh, note, params, given, reference)
-                    done()
 
 
 def _held(
