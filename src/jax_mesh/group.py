@@ -16,6 +16,9 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from jax_mesh.grid import make_mesh
+from jax_mesh.place import Place
+from jax_mesh.sizes import Grid
 from jax_mesh.watch import Peers, end
 from lstm_spec import InputError
 
@@ -47,6 +50,11 @@ class Group:
         self._peers.tell()
 
     @property
+    def several(self) -> bool:
+        """Always."""
+        return True
+
+    @property
     def leads(self) -> bool:
         """Whether this process is the one that reads and writes."""
         return jax.process_index() == 0
@@ -56,9 +64,20 @@ class Group:
         return int(np.max(multihost_utils.process_allgather(np.int32(number))))
 
     def shared(self, make: Callable[[], Made]) -> Made:
-        """What the leading process makes, in every one; each has to ask."""
-        content = pickle.dumps(make()) if self.leads else b""
-        return pickle.loads(_broadcast(content))
+        """What the leading process makes, in every one; each has to ask.
+
+        Raises:
+            InputError: in every one, where the leading process raised it.
+        """
+        content = pickle.dumps(_outcome(make)) if self.leads else b""
+        outcome = pickle.loads(_broadcast(content))
+        if isinstance(outcome, InputError):
+            raise outcome
+        return outcome
+
+    def columns(self, mesh: str, size: int) -> range:
+        """Which of so many sequences of a batch lie on this process's devices."""
+        return Place(make_mesh(Grid.of(mesh))).own_columns(size)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -105,6 +124,13 @@ def join(coordinator: str, count: int | None, index: int | None, patience: int) 
         raise InputError(f"--coordinator {where}: {str(error).splitlines()[0]}") from error
     finally:
         watch.cancel()
+
+
+def _outcome(make: Callable[[], Made]) -> Made | InputError:
+    try:
+        return make()
+    except InputError as error:
+        return error
 
 
 def _broadcast(content: bytes) -> bytes:

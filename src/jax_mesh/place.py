@@ -31,6 +31,14 @@ class Place(NamedTuple):
         """Among how many devices sequences are cut."""
         return self.mesh.shape[DATA]
 
+    def own_columns(self, size: int) -> range:
+        """Which of a batch's sequences lie on devices of this process; fillers aside."""
+        sharding = NamedSharding(self.mesh, PartitionSpec(DATA))
+        whole = size + -size % self.rows
+        parts = sharding.addressable_devices_indices_map((whole,)).values()
+        spans = [part[0].indices(size) for part in parts if part is not None]
+        return range(min(span[0] for span in spans), max(span[1] for span in spans))
+
     def by_sequence(self, leaf: Any) -> NamedSharding:
         """The last axis cut."""
         return NamedSharding(self.mesh, PartitionSpec(*[None] * (leaf.ndim - 1), DATA))

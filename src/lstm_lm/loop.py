@@ -10,12 +10,12 @@ from lstm_lm.engines.cells import cell_of
 from lstm_lm.engines.dropout import dropout_factors
 from lstm_lm.engines.engine import Engine, Training
 from lstm_lm.engines.optimizers import Optimizer
-from lstm_lm.engines.peers import Peers
 from lstm_lm.engines.schedule import Course, learning_rate
 from lstm_lm.keep import signals
 from lstm_lm.keep.checkpoint import Checkpoint
 from lstm_lm.keep.folder import RunFolder
 from lstm_lm.keep.signals import StoppedError
+from lstm_lm.peers import Peers
 from lstm_lm.progress import Progress
 from lstm_lm.tasks.table import Task
 from lstm_spec import Batch, InputError, Params

@@ -14,7 +14,6 @@ from lstm_lm.config.options import Options, instead_of_none
 from lstm_lm.config.rules import require_effect
 from lstm_lm.ending import finish
 from lstm_lm.engines.numpy_engine import settled
-from lstm_lm.engines.peers import Alone, Peers
 from lstm_lm.engines.table import make_engine, prepare_jax
 from lstm_lm.keep import signals
 from lstm_lm.keep.checkpoint import Checkpoint
@@ -23,6 +22,7 @@ from lstm_lm.keep.onlooker import Onlooker
 from lstm_lm.keep.signals import StoppedError
 from lstm_lm.keep.taking_up import take_up, take_up_best
 from lstm_lm.loop import Trainer, beginning
+from lstm_lm.peers import Alone, Peers
 from lstm_lm.plots import draw_both, relative_difference
 from lstm_lm.progress import Progress
 from lstm_lm.resume import given, require_fit, resumed_options
@@ -84,7 +84,7 @@ def _begun_or_resumed(arguments: list[str]) -> int:
 
 def _train(options: Options, peers: Peers, name: str = "") -> int:
     """One run from its beginning to its report."""
-    task = make_task(options)
+    task = make_task(options, peers)
     options = settled(options, len(task.vocabulary), task.batch(0))
     engine = make_engine(options)
     out = peers.shared(lambda: options.out or numbered(options.task))
@@ -111,7 +111,7 @@ def _resume(command: Command, changes: dict) -> int:
         start, said = peers.shared(lambda: _taken_up(command, folder))
         options = resumed_options(start.options, folder, changes)
         prepare_jax(options, command.process_count or 1)
-        task = make_task(options)
+        task = make_task(options, peers)
         require_fit(start, options, task, folder.last)
         options = settled(options, len(task.vocabulary), task.batch(start.step))
         engine = make_engine(options)

@@ -63,12 +63,36 @@ def test_a_run_goes_on_with_another_number_of_devices(alone, tmp_path):
     np.testing.assert_allclose(losses(tmp_path / "run"), alone, rtol=1e-12)
 
 
-def test_two_processes_train_one_model(alone, tmp_path):
-    first, second = ended(group(2, *RUN, "--mesh", "2", "--steps", 20, "--out", tmp_path / "run"))
-    np.testing.assert_allclose(losses(tmp_path / "run"), alone, rtol=1e-12)
+def test_two_processes_train_one_model_on_a_text_of_which_each_reads_its_part(tmp_path):
+    data = tmp_path / "text"
+    data.write_text("the cat, the dog — and a möwe.\n" * 60, encoding="utf-8")
+    run = [*MODEL, "--data", data, "--window", "8", "--test", "0.1"]
+    run += ["--steps", "20", "--evaluate-every", "10"]
+    train(*run, "--out", tmp_path / "one")
+    mesh = ["--backend", "jax-manual", "--mesh", "2", "--out", tmp_path / "two"]
+    first, second = ended(group(2, *run, *mesh))
+    np.testing.assert_allclose(losses(tmp_path / "two"), losses(tmp_path / "one"), rtol=1e-11)
+    tested = [json.loads(line) for line in metrics(tmp_path / "two") if "test" in line]
+    assert tested == [pytest.approx(json.loads(metrics(tmp_path / "one")[-1]), rel=1e-11)]
     assert "saved in" in first
     assert "update" not in second
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["mesh"] == "2"
+    assert json.loads((tmp_path / "two" / "config.json").read_text())["mesh"] == "2"
+
+
+def metrics(folder):
+    return (folder / "metrics.jsonl").read_text().splitlines()
+
+
+def test_a_text_that_cannot_be_read_ends_all_alike(tmp_path):
+    data = tmp_path / "text"
+    data.write_bytes(b"the cat \xff")
+    arguments = ["--data", data, "--backend", "jax", "--mesh", "2", "--out", tmp_path / "run"]
+    processes = group(2, *arguments)
+    said = [process.communicate(timeout=120)[1] for process in processes]
+    reason = f"train.py: {data}: not UTF-8: byte 0xff at offset 8, expected UTF-8 text\n"
+    assert said == [reason] * 2
+    assert [process.returncode for process in processes] == [2, 2]
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("victim", [0, 1])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from lstm_lm.config.options import Options
+from lstm_lm.peers import ALONE, Peers
 from lstm_lm.tasks import anbn, text
 from lstm_lm.tasks.anbn import AnBn
 from lstm_lm.tasks.notation import Notation
@@ -40,7 +41,10 @@ class Task(Protocol):
         """The lowest loss there can be, in nats per token, where it is known."""
 
     def batch(self, step: int) -> Batch:
-        """Tokens, targets and mask of an update."""
+        """Tokens, targets and mask of an update.
+
+        What is in the columns that other processes need is never looked at.
+        """
 
     def carries_state(self, step: int) -> bool:
         """Whether the update goes on from the state that the one before ended in."""
@@ -53,23 +57,33 @@ class Task(Protocol):
 
 
 class Kind(NamedTuple):
-    """How a task is made, and how its symbols are written; sampling needs no data."""
+    """How a task is made, and how its symbols are written; sampling needs no data.
+
+    Attributes:
+        make: the task.
+        notation: of its symbols.
+        split: the task in one of several processes, where each has to read some of the data alone.
+    """
 
     make: Callable[[Options], Task]
     notation: Callable[[Options], Notation]
+    split: Callable[[Options, Peers], Task] | None = None
 
 
 # By the name that `Options.task` gives.
-TASKS = {"anbn": Kind(AnBn, anbn.notation), "text": Kind(Text.read, text.notation)}
+TASKS = {"anbn": Kind(AnBn, anbn.notation), "text": Kind(Text.read, text.notation, Text.split)}
 
 
-def make_task(options: Options) -> Task:
-    """The task that the options name.
+def make_task(options: Options, peers: Peers = ALONE) -> Task:
+    """The task that the options name, for one process or for one of several.
 
     Raises:
         InputError: its data cannot be used.
     """
-    return TASKS[options.task].make(options)
+    kind = TASKS[options.task]
+    if peers.several and kind.split is not None:
+        return kind.split(options, peers)
+    return kind.make(options)
 
 
 def notation_of(options: Options) -> Notation:

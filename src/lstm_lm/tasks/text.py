@@ -1,15 +1,19 @@
 """The task of a text: characters or words of one file, each predicted from those before it."""
 
-import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from lstm_lm.config.options import Options
+from lstm_lm.peers import Peers
 from lstm_lm.tasks.notation import Notation
+from lstm_lm.tasks.sources import Index, Indexed, Source, Whole
+from lstm_lm.tasks.streams import Shape, Streams
 from lstm_spec import Backend, Batch, InputError, Params
-from lstm_spec.corpus import Vocabulary, read_text
+from lstm_spec.corpus import Vocabulary
 
 
 def notation(options: Options) -> Notation:
@@ -21,50 +25,46 @@ def notation(options: Options) -> Notation:
 
 @dataclass(frozen=True)
 class Text:
-    """As `tasks.table.Task`: one stream of integers, cut into parallel streams and windows."""
+    """As `tasks.table.Task`: a stream of integers, cut into parallel streams and windows."""
 
     options: Options
     vocabulary: Vocabulary
     fingerprint: str
-    train: np.ndarray
-    parts: dict[str, np.ndarray]
+    parts: dict[str, Streams]
     floor: float | None = None
 
     @classmethod
     def read(cls, options: Options) -> "Text":
-        """Read the file, split it by fractions, and collect the training part's vocabulary.
+        """Read the file.
 
         Raises:
-            InputError: the file is not readable UTF-8, or too short for one window.
+            InputError: it is not readable UTF-8, or too short for one window.
+        """
+        return cls._of(Whole.of(options, notation(options)), options, range)
+
+    @classmethod
+    def split(cls, options: Options, peers: Peers) -> "Text":
+        """Read the streams that this process needs.
+
+        Raises:
+            InputError: as `read`, in every process.
         """
         assert options.data is not None
-        text = read_text(options.data)
-        stream = notation(options).split(text)
-        end = round(len(stream) * (1 - options.validation - options.test))
-        middle = round(len(stream) * (1 - options.test))
-        vocabulary = Vocabulary.of(stream[:end], least=options.min_count)
-        ids = vocabulary.encode(stream)
-        parts = {"validation": ids[end:middle], "test": ids[middle:]}
-        fingerprint = hashlib.sha256(text.encode()).hexdigest()
-        task = cls(options, vocabulary, fingerprint, ids[:end], parts)
-        task._require_enough()
-        return task
+        noted = notation(options)
+        index = peers.shared(lambda: Index.of(Whole.of(options, noted), options))
+        source = Indexed(index, options.data, noted)
+        return cls._of(source, options, partial(peers.columns, options.mesh))
 
-    def _require_enough(self) -> None:
-        needed = (self.options.batch or 1) * self.options.window + 1
-        if len(self.train) < needed:
-            plural = "" if len(self.train) == 1 else "s"
-            raise InputError(
-                f"{self.options.data}: {len(self.train)} token{plural} to train on, expected "
-                f"at least {needed}: one window of {self.options.window} steps in each of "
-                f"{self.options.batch} streams, and one more; try a smaller --batch or --window"
-            )
-        if len(self.vocabulary) == 1:
-            got = f"got {self.options.min_count}, but no token occurs as often"
-            raise InputError(f"--min-count: {got} in the training part")
-        for name, ids in self.parts.items():
-            if 0 < len(ids) < 2:
-                raise InputError(f"--{name}: 1 token of {self.options.data}, expected 2 or more")
+    @classmethod
+    def _of(cls, source: Source, options: Options, needed: Callable[[int], range]) -> "Text":
+        _require_enough(source, options)
+        parts = {}
+        for name, tokens in source.tokens.items():
+            shape = Shape.of(name, tokens, options)
+            columns = needed(shape.size) if shape.length else range(0)
+            flat = source.read(name, shape, columns) if columns else np.zeros(1, np.int64)
+            parts[name] = Streams.of(tokens, shape, columns, flat)
+        return cls(options, source.vocabulary, source.fingerprint, parts)
 
     @property
     def title(self) -> str:
@@ -74,7 +74,7 @@ class Text:
     @property
     def windows(self) -> int:
         """Windows, and so updates, in one epoch."""
-        return (len(self.train) - 1) // ((self.options.batch or 1) * self.options.window)
+        return self.parts["training"].shape.length // self.options.window
 
     @property
     def total_steps(self) -> int:
@@ -83,12 +83,8 @@ class Text:
 
     def batch(self, step: int) -> Batch:
         """The next window of every stream."""
-        size, window = self.options.batch or 1, self.options.window
-        length = self.windows * window
-        start = (step % self.windows) * window
-        rows = start + np.arange(window)[:, None]
-        positions = np.arange(size) * length + rows
-        return Batch(self.train[positions], self.train[positions + 1])
+        window = self.options.window
+        return Batch(*self.parts["training"].window(step % self.windows * window, window))
 
     def carries_state(self, step: int) -> bool:
         """Within an epoch; at its start every stream begins anew."""
@@ -96,20 +92,33 @@ class Text:
 
     def held_out(self, part: str) -> list[Batch]:
         """Windows that cover the part once; the last is padded and masked."""
-        ids, window = self.parts[part], self.options.window
-        if len(ids) < 2:
-            return []
-        size = max(1, min(self.options.batch or 1, (len(ids) - 1) // window))
-        length = (len(ids) - 1) // size
+        streams, window = self.parts[part], self.options.window
+        size, length = streams.shape
         rows = np.arange(-(-length // window) * window)
-        positions = np.minimum(rows, length - 1)[:, None] + np.arange(size) * length
-        mask = np.broadcast_to((rows < length)[:, None], positions.shape)
-        whole = Batch(ids[positions], ids[positions + 1], mask)
+        mask = np.broadcast_to((rows < length)[:, None], (len(rows), size))
         return [
-            Batch(*(array[s : s + window] for array in whole[:3]))
-            for s in range(0, len(rows), window)
+            Batch(*streams.window(start, window), mask[start : start + window])
+            for start in rows[::window]
         ]
 
     def findings(self, backend: Backend, params: Params) -> list[str]:
         """Nothing beyond the loss."""
         return []
+
+
+def _require_enough(source: Source, options: Options) -> None:
+    training = source.tokens["training"]
+    needed = (options.batch or 1) * options.window + 1
+    if training < needed:
+        plural = "" if training == 1 else "s"
+        raise InputError(
+            f"{options.data}: {training} token{plural} to train on, expected "
+            f"at least {needed}: one window of {options.window} steps in each of "
+            f"{options.batch} streams, and one more; try a smaller --batch or --window"
+        )
+    if len(source.vocabulary) == 1:
+        got = f"got {options.min_count}, but no token occurs as often"
+        raise InputError(f"--min-count: {got} in the training part")
+    for name, tokens in source.tokens.items():
+        if tokens == 1:
+            raise InputError(f"--{name}: 1 token of {options.data}, expected 2 or more")

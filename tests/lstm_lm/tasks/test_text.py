@@ -47,14 +47,14 @@ def test_the_held_out_part_is_covered_once_and_not_trained_on(tmp_path):
     ]
     read = "".join(found.vocabulary.symbols[i] for column in columns for i in column)
     assert ALPHABET[140:180].startswith(read)
-    assert len(found.train) == 140
-    assert len(found.parts["test"]) == 20
+    assert found.parts["training"].tokens == 140
+    assert found.parts["test"].tokens == 20
 
 
 def test_rare_tokens_become_unknown_and_only_training_text_counts(tmp_path):
     found = task(tmp_path, "ab" * 60 + "c" + "z" * 40, min_count=2)
     assert set(found.vocabulary.symbols[1:]) == {"a", "b"}
-    assert (found.parts["validation"] == 0).any()
+    assert (found.parts["validation"].ids == 0).any()
 
 
 def test_words(tmp_path):

@@ -13,6 +13,10 @@ class Peers(Protocol):
     how_to_go_on: str
 
     @property
+    def several(self) -> bool:
+        """Whether there are any others."""
+
+    @property
     def leads(self) -> bool:
         """Whether this process reads and writes the run's folder."""
 
@@ -20,7 +24,10 @@ class Peers(Protocol):
         """The largest of all processes' numbers."""
 
     def shared(self, make: Callable[[], Made]) -> Made:
-        """What the leading process makes."""
+        """What the leading process makes; where it cannot, all raise its InputError."""
+
+    def columns(self, mesh: str, size: int) -> range:
+        """Which of so many sequences of a batch this process needs."""
 
     def watched(self) -> AbstractContextManager[None]:
         """Notices where another process is gone."""
@@ -29,6 +36,7 @@ class Peers(Protocol):
 class Alone:
     """One process."""
 
+    several = False
     leads = True
     how_to_go_on = ""
 
@@ -40,6 +48,13 @@ class Alone:
         """Its own."""
         return make()
 
+    def columns(self, mesh: str, size: int) -> range:
+        """All."""
+        return range(size)
+
     def watched(self) -> AbstractContextManager[None]:
         """Nobody can be gone."""
         return nullcontext()
+
+
+ALONE = Alone()
