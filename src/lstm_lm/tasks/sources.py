@@ -4,7 +4,7 @@ That one tells the others what the text's symbols are and where in the file each
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -158,14 +158,27 @@ def _wanted(name: str, part: range, options: Options) -> range:
 
 def _bytes(text: str, symbols: Sequence[str], wanted: set[int]) -> dict[int, tuple[int, int]]:
     """Where symbols of these numbers begin and end in UTF-8."""
-    content, at, found = text.encode(), 0, {}
-    for number, symbol in enumerate(symbols):
-        written = symbol.encode()
-        begin = content.index(written, at)
-        at = begin + len(written)
-        if number in wanted:
-            found[number] = (begin, at)
+    found, done, passed = {}, 0, 0
+    for number, begin, end in _places(text, symbols, wanted):
+        passed += len(text[done:begin].encode())
+        done = begin
+        found[number] = (passed, passed + len(text[begin:end].encode()))
     return found
+
+
+def _places(
+    text: str, symbols: Sequence[str], wanted: set[int]
+) -> Iterator[tuple[int, int, int]]:  # fmt: skip
+    """Symbols in their order, and which characters they are."""
+    if symbols == text:  # each is a character
+        yield from ((number, number, number + 1) for number in sorted(wanted))
+        return
+    end = 0
+    for number, symbol in enumerate(symbols):
+        begin = text.index(symbol, end)
+        end = begin + len(symbol)
+        if number in wanted:
+            yield number, begin, end
 
 
 def _text(path: Path, begin: int, end: int) -> str:

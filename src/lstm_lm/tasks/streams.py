@@ -46,8 +46,10 @@ class Streams(NamedTuple):
     @classmethod
     def of(cls, tokens: int, shape: Shape, columns: range, flat: np.ndarray) -> "Streams":
         """From their tokens, one stream behind the other, `(len(columns) · length + 1,)`."""
-        begins = shape.length * np.arange(len(columns))
-        return cls(tokens, shape, columns, flat[begins + np.arange(shape.length + 1)[:, None]])
+        if not columns:
+            return cls(tokens, shape, columns, np.zeros((shape.length + 1, 0), np.int64))
+        every = np.lib.stride_tricks.sliding_window_view(flat, shape.length + 1)
+        return cls(tokens, shape, columns, every[:: shape.length].T)
 
     def window(self, start: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
         """Tokens and targets of so many steps, `(steps, size)`.

@@ -62,7 +62,7 @@ class Text:
         for name, tokens in source.tokens.items():
             shape = Shape.of(name, tokens, options)
             columns = needed(shape.size) if shape.length else range(0)
-            flat = source.read(name, shape, columns) if columns else np.zeros(1, np.int64)
+            flat = source.read(name, shape, columns) if columns else np.zeros(0, np.int64)
             parts[name] = Streams.of(tokens, shape, columns, flat)
         return cls(options, source.vocabulary, source.fingerprint, parts)
 
