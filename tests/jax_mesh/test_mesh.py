@@ -49,16 +49,23 @@ def checked(*arguments):
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def test_every_leaf_agrees_on_every_mesh(tmp_path):
+@pytest.mark.parametrize(
+    ("arguments", "meshes"),
+    [
+        (["--mesh", "2", "4", "8"], {"2", "4", "8"}),
+        (["--mesh-processes", "2"], {"2, 2 processes"}),
+    ],
+)
+def test_every_leaf_agrees_on_every_mesh(arguments, meshes, tmp_path):
     """1 to 3 layers, unequal lengths, gaps, dropout, remainders; devices and processes."""
     path = tmp_path / "mesh.json"
-    done = checked("--mesh", "2", "4", "8", "--mesh-processes", "2", "--json", str(path))
+    done = checked(*arguments, "--json", str(path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "PASS  every leaf agrees" in done.stdout
     verdicts = json.loads(path.read_text())["meshes"]
-    assert {v["mesh"] for v in verdicts} == {"2", "4", "8", "2, 2 processes"}
+    assert {v["mesh"] for v in verdicts} == meshes
     assert {v["backend"] for v in verdicts} == {"jax", "jax-manual"}
-    assert len(verdicts) == 2 * 11 * 4
+    assert len(verdicts) == 2 * 11 * len(meshes)
 
 
 def test_weights_may_be_shared_as_well():

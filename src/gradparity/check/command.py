@@ -85,8 +85,7 @@ class Check:
 
     def _run_mesh(self) -> int:
         from gradparity.check.cases import Text
-        from gradparity.check.mesh import BACKENDS as BOTH
-        from gradparity.check.mesh import MeshReport, chosen, on_meshes
+        from gradparity.check.mesh import MeshReport, chosen, on_meshes, trials
         from gradparity.check.mesh_processes import in_processes
         from jax_mesh.sizes import Grid
 
@@ -96,14 +95,14 @@ class Check:
         most = max((Grid.of(mesh).devices for mesh in self.mesh), default=1)
         os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(most))
         corpus = Text.of(read_text(self.data) if self.data else interpreter_text())
-        cases, verdicts = chosen(self.case), []
+        given, verdicts = list(trials(corpus, self.seed, chosen(self.case))), []
         with _progress() as progress:
-            total = 2 * len(BOTH) * len(cases) * len(self.mesh) + len(self.mesh_processes)
+            total = len(given) * (len(self.mesh) + len(self.mesh_processes))
             task = progress.add_task("checking", total=total)
             for count in self.mesh_processes:
-                verdicts += in_processes(count, self.seed, self.case)
-                progress.advance(task)
-            for verdict in on_meshes(self.mesh, corpus, self.seed, cases):
+                verdicts += in_processes(count, self.seed, self.case, self.data)
+                progress.advance(task, len(given))
+            for verdict in on_meshes(self.mesh, given):
                 verdicts.append(verdict)
                 progress.advance(task)
         report = MeshReport(verdicts, time.perf_counter() - start)

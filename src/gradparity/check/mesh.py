@@ -2,9 +2,9 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich.console import Console
@@ -17,7 +17,7 @@ from gradparity.common.environment import environment
 from gradparity.trees.compare import compare
 from gradparity.trees.equal import Judgement
 from gradparity.trees.errors import ParityError
-from lstm_spec import Backend, Batch, LossAndGrads, Params, State, load_backend
+from lstm_spec import Batch, LossAndGrads, Params, State, load_backend
 
 BACKENDS = ("jax", "jax-manual")
 # Compiled in two thirds of the time, and run once.
@@ -108,33 +108,37 @@ def chosen(only: str | None) -> list[Case]:
     return [case for case in CASES if case.name in names]
 
 
-def on_meshes(
-    meshes: Sequence[str], corpus: Corpus, seed: int, cases: Sequence[Case], note: str = ""
-) -> Iterator[Verdict]:
-    """Hold both JAX backends on every mesh to themselves on one device.
+class Trial(NamedTuple):
+    """A case with one backend; `name` says whether it is as training makes it."""
 
-    Args:
-        meshes: as `jax_mesh.sizes.Grid.of` reads them.
-        corpus: for the cases that read text.
-        seed: of the draws.
-        cases: to run.
-        note: what to call the meshes besides.
-    """
-    for name in BACKENDS:
-        backend = load_backend(name)
+    backend: str
+    name: str
+    columns: int
+    params: Params
+    batch: Batch
+
+
+def trials(corpus: Corpus, seed: int, cases: Sequence[Case]) -> Iterator[Trial]:
+    """Both backends on all cases, drawn anew: with a gradient on every h where a case has it."""
+    for backend in BACKENDS:
         for case in cases:
             params, batch = draw(case, corpus, seed)
+            if not case.bare:
+                yield Trial(backend, case.name, case.batch, params, batch)
             plain = batch._replace(cotangents=None)
-            for given in (plain,) if case.bare else (batch, plain):
-                reference = _tree(backend.loss_and_grads(params, given), case.batch)
-                for mesh in meshes:
-                    yield _held(backend, name, case, mesh, note, params, given, reference)
+            yield Trial(backend, f"{case.name}, plain", case.batch, params, plain)
 
 
-def _held(
-    backend: Backend, name: str, case: Case, mesh: str, note: str, params: Params, batch: Batch,
-    reference: dict[str, Any],
-) -> Verdict:  # fmt: skip
+def on_one(trial: Trial) -> dict[str, Any]:
+    """What one device finds."""
+    import jax
+
+    alone = jax.jit(load_backend(trial.backend).loss_and_grads, compiler_options=FAST)
+    return _tree(alone(trial.params, trial.batch), trial.columns)
+
+
+def on_mesh(trial: Trial, mesh: str) -> dict[str, Any]:
+    """What the devices of a mesh find, `mesh` as `jax_mesh.sizes.Grid.of` reads it."""
     import jax
 
     from jax_mesh import passes
@@ -142,17 +146,29 @@ def _held(
     from jax_mesh.place import Place, to_host
     from jax_mesh.sizes import Grid
 
-    place = Place(make_mesh(Grid.of(mesh)))
+    place, backend = Place(make_mesh(Grid.of(mesh))), load_backend(trial.backend)
     step = jax.jit(
         lambda params, batch: passes.loss_and_grads(backend, place, params, batch),
         compiler_options=FAST,
     )
-    found = to_host(step(place.weights(params), place.batch(batch)))
-    what = case.name if batch.cotangents is not None else f"{case.name}, plain"
-    judgements = _judged(_tree(found, case.batch), reference)
+    found = step(place.weights(trial.params), place.batch(trial.batch))
+    return _tree(to_host(found), trial.columns)
+
+
+def verdict(trial: Trial, mesh: str, found: dict[str, Any], reference: dict[str, Any]) -> Verdict:
+    """Hold what a mesh found to what one device did."""
+    judgements = _judged(found, reference)
     failures = tuple(j.sentence() for j in judgements if not j.ok)
     error = max(j.max_rel_error for j in judgements)
-    return Verdict(name, what, f"{mesh}{note}", float(error), failures)
+    return Verdict(trial.backend, trial.name, mesh, float(error), failures)
+
+
+def on_meshes(meshes: Sequence[str], given: Iterable[Trial]) -> Iterator[Verdict]:
+    """Hold both JAX backends on every mesh to themselves on one device."""
+    for trial in given:
+        reference = on_one(trial)
+        for mesh in meshes:
+            yield verdict(trial, mesh, on_mesh(trial, mesh), reference)
 
 
 def _judged(found: dict[str, Any], reference: dict[str, Any]) -> Sequence[Judgement]:

@@ -2,38 +2,43 @@
 
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from gradparity.check.cases import Text
-from gradparity.check.mesh import Verdict, chosen, on_meshes
+from gradparity.check.mesh import Verdict, chosen, on_mesh, on_one, trials, verdict
 from jax_mesh.local import run
-from lstm_spec.corpus import interpreter_text
+from lstm_spec.corpus import interpreter_text, read_text
 
 SECONDS = 300
 ENVIRONMENT = {"JAX_ENABLE_X64": "1", "JAX_NUM_CPU_DEVICES": "1"}
 
 
-def in_processes(count: int, seed: int, only: str | None) -> list[Verdict]:
+def in_processes(count: int, seed: int, only: str | None, data: Path | None) -> list[Verdict]:
     """Verdicts of a mesh of so many devices, each in a process of its own.
 
     Raises:
         InputError: a process failed; what it said last is in the message.
     """
-    job = {"count": count, "seed": seed, "only": only}
+    job = {"count": count, "seed": seed, "only": only, "data": data and str(data)}
     found = run(__name__, count, job, f"--mesh-processes {count}", SECONDS, ENVIRONMENT)
-    return [Verdict(**verdict | {"failures": tuple(verdict["failures"])}) for verdict in found]
+    return [Verdict(**one | {"failures": tuple(one["failures"])}) for one in found]
 
 
-def _work(job: dict) -> Sequence[Verdict]:
+def _work(job: dict) -> list[Verdict]:
+    """All compute together; the first one holds what they found to what it finds alone."""
     from jax_mesh.group import join
 
-    join(f"localhost:{job['port']}", job["count"], job["index"], SECONDS)
-    corpus, cases = Text.of(interpreter_text()), chosen(job["only"])
-    note = f", {job['count']} processes"
-    return list(on_meshes([str(job["count"])], corpus, job["seed"], cases, note))
+    count = job["count"]
+    leads = join(f"localhost:{job['port']}", count, job["index"], SECONDS).leads
+    verdicts = []
+    corpus = Text.of(read_text(Path(job["data"])) if job["data"] else interpreter_text())
+    for trial in trials(corpus, job["seed"], chosen(job["only"])):
+        found = on_mesh(trial, str(count))
+        if leads:
+            verdicts.append(verdict(trial, f"{count}, {count} processes", found, on_one(trial)))
+    return verdicts
 
 
 if __name__ == "__main__":
-    verdicts = _work(json.loads(sys.argv[1]))
-    print(json.dumps([asdict(verdict) for verdict in verdicts]), flush=True)
+    print(json.dumps([asdict(found) for found in _work(json.loads(sys.argv[1]))]), flush=True)
