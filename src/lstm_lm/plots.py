@@ -30,16 +30,22 @@ def draw_loss(
     _write(figure, path)
 
 
-def draw_both(curves: Mapping[str, Sequence[dict[str, Any]]], path: Path, title: str) -> None:
-    """The losses of two runs, and below them their relative difference."""
+def draw_over_each_other(
+    curves: Mapping[str, Sequence[dict[str, Any]]], path: Path, title: str
+) -> None:
+    """The losses of runs, and below them their relative differences from the first one's."""
     figure = _figure(2)
     above, below = figure.axes
-    for (name, records), style in zip(curves.items(), ("-", "--"), strict=True):
-        above.plot(*_series(records, "loss"), style, label=name, linewidth=1)
+    first = next(iter(curves))
+    for number, (name, records) in enumerate(curves.items()):
+        color, style = f"C{number}", "--" if number else "-"
+        above.plot(*_series(records, "loss"), style, color=color, label=name, linewidth=1)
+        if name != first:
+            steps, difference = relative_difference(records, curves[first])
+            shown = np.maximum(difference, 1e-17)
+            below.semilogy(steps, shown, color=color, linewidth=0.8, alpha=0.7)
     above.set(ylabel="nats per token", title=title)
     above.legend()
-    steps, difference = relative_difference(*curves.values())
-    below.semilogy(steps, np.maximum(difference, 1e-17), color="tab:red", linewidth=0.8)
     below.set(xlabel="update", ylabel="relative difference")
     _write(figure, path)
 

@@ -23,7 +23,7 @@ from lstm_lm.keep.signals import StoppedError
 from lstm_lm.keep.taking_up import take_up, take_up_best
 from lstm_lm.loop import Trainer, beginning
 from lstm_lm.peers import Alone, Peers
-from lstm_lm.plots import draw_both, relative_difference
+from lstm_lm.plots import draw_over_each_other, relative_difference
 from lstm_lm.progress import Progress
 from lstm_lm.resume import given, require_fit, resumed_options
 from lstm_lm.tasks.table import Task, make_task, notation_of
@@ -209,8 +209,8 @@ def _both(options: Options, peers: Peers) -> int:
     for name in names:
         _train(replace(options, backend=name, out=options.out / name), peers, name)
     curves = {name: RunFolder(options.out / name).records() for name in names}
-    draw_both(curves, path, f"{options.task}, {options.dtype}: numpy and jax")
-    steps, difference = relative_difference(*curves.values())
+    draw_over_each_other(curves, path, f"{options.task}, {options.dtype}: numpy and jax")
+    steps, difference = relative_difference(curves["jax"], curves["numpy"])
     for last in sorted({min(200, len(steps)), len(steps)}):
         print(
             f"largest relative difference of the losses in {last:,} updates: "

@@ -165,7 +165,7 @@ def test_marks_are_ascii():
     assert all(text.isascii() for text in ASCII.values())
 
 
-@pytest.mark.parametrize("script", ["train.py", "sample.py"])
+@pytest.mark.parametrize("script", ["train.py", "sample.py", "compare_runs.py"])
 def test_help_in_ascii(script):
     done = subprocess.run(
         [sys.executable, SCRIPTS / script, "--help"],
