@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(arguments: list[str] | None) -> None:
     options = tyro.cli(Benchmark, prog="benchmark.py", args=arguments)
     options.validate()
-    console, environment = Console(highlight=False), measure.environment()
+    console, environment = Console(highlight=False), measure.environment(options.device)
     console.width = max(console.width, NARROWEST)
     report.begin(console, environment)
     results = _measure(options, environment)

@@ -47,11 +47,11 @@ CONTENDERS = {
 USUAL = tuple(name for name in CONTENDERS if name != "numpy-literal")
 
 
-def present(names: tuple[str, ...]) -> list[str]:
-    """Those that are installed, in order; asked for by name, they must be.
+def present(names: tuple[str, ...], device: str = "cpu") -> list[str]:
+    """Those that are installed and run there, in order; asked for by name, they must.
 
     Raises:
-        InputError: a name is none, or what it needs is not installed.
+        InputError: a name is none, or what it needs is not installed, or it cannot run there.
     """
     for name in names:
         if name not in CONTENDERS:
@@ -60,7 +60,13 @@ def present(names: tuple[str, ...]) -> list[str]:
             )
         if not _installed(name):
             raise InputError(f"--contenders {name}: needs {CONTENDERS[name].needs}, not installed")
-    return list(names) or [name for name in USUAL if _installed(name)]
+        if not _runs_on(name, device):
+            raise InputError(f"--contenders {name}: runs on CPUs only")
+    return list(names) or [name for name in USUAL if _installed(name) and _runs_on(name, device)]
+
+
+def _runs_on(name: str, device: str) -> bool:
+    return device == "cpu" or CONTENDERS[name].needs != "numpy"
 
 
 def _installed(name: str) -> bool:

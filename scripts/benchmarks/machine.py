@@ -2,6 +2,8 @@
 
 import os
 import platform
+import subprocess
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -38,12 +40,20 @@ def machine() -> dict[str, Any]:
     }
 
 
+def gpu() -> str | None:
+    """The first one that JAX finds; asked in a process of its own, for JAX keeps what it takes."""
+    ask = "import jax; print(jax.devices('gpu')[0].device_kind)"
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
 def sentences(found: Mapping[str, Any]) -> list[str]:
     """The same for people, one line each; warnings last."""
     instructions = ", ".join(found["instructions"])
     count = found["cores"]
     cores = f"{count} core" if count == 1 else f"{count} cores"
     lines = [f"{found['processor']}, {cores}{f', {instructions}' if instructions else ''}"]
+    lines += [f"measured on: {found['gpu']}"] if found.get("gpu") else []
     for library in found["blas"]:
         threads = library["threads"]
         name = " ".join(filter(None, (library["internal_api"], library["version"])))

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks import rounds
 from benchmarks.cases import Case
-from benchmarks.machine import machine
+from benchmarks.machine import gpu, machine
 from benchmarks.options import Benchmark
 from benchmarks.rounds import Tell, in_turn, jobs, median
 from lstm_spec import InputError
@@ -27,8 +27,8 @@ LOSS_TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
 
 def steps(options: Benchmark, case: Case, tell: Tell) -> dict[str, Any]:
     """A training step of every contender, and the machine's limit in the same rounds."""
-    work = jobs("step", options.names(), case, options.dtype, options.seconds)
-    gemm = rounds.gemm_job(options.gemm, options.dtype, min(options.seconds, 0.5))
+    work = jobs("step", options.names(), case, options)
+    gemm = rounds.gemm_job(options)
     found = in_turn(work | {"GEMM": gemm}, options.rounds, tell, options.tries)
     rate = median(found.pop("GEMM"), "rate")
     _require_one_model({name: results[0]["loss"] for name, results in found.items()}, options.dtype)
@@ -54,7 +54,7 @@ def _require_one_model(losses: dict[str, float], dtype: str) -> None:
 
 def samples(options: Benchmark, case: Case, tell: Tell) -> dict[str, Any]:
     """Tokens per second when one sequence is sampled."""
-    work = jobs("sample", options.names(), case, options.dtype, options.seconds)
+    work = jobs("sample", options.names(), case, options)
     found = in_turn(work, options.rounds, tell, options.tries)
     each = {name: median(results, "tokens_per_second") for name, results in found.items()}
     return {"case": asdict(case), "tokens_per_second": each}
@@ -62,13 +62,13 @@ def samples(options: Benchmark, case: Case, tell: Tell) -> dict[str, Any]:
 
 def peaks(options: Benchmark, case: Case, tell: Tell) -> dict[str, Any]:
     """Memory that the first training step adds."""
-    found = in_turn(jobs("peak", options.names(), case, options.dtype, 0), 1, tell, options.tries)
+    found = in_turn(jobs("peak", options.names(), case, options, 0), 1, tell, options.tries)
     return {"case": asdict(case), "bytes": {name: r[0]["bytes"] for name, r in found.items()}}
 
 
 def cold(options: Benchmark, tell: Tell) -> dict[str, Any]:
     """Seconds from the start of a process to its first gradient, on the notebook's model."""
-    work = jobs("cold", options.names(), NOTEBOOK, options.dtype, 0)
+    work = jobs("cold", options.names(), NOTEBOOK, options, 0)
     found = in_turn(work, options.rounds, tell, options.tries)
     seconds = {name: median(results, "wall") for name, results in found.items()}
     return {"case": asdict(NOTEBOOK), "seconds": seconds}
@@ -78,7 +78,7 @@ def long(options: Benchmark, tell: Tell) -> dict[str, Any]:
     """Peak memory and time with every state kept, and with few of them."""
     case, work = Case.of(options.long_case), {}
     for name in (n for n in LONG if n in options.names()):
-        job = jobs("long", [name], case, options.dtype, options.seconds)[name]
+        job = jobs("long", [name], case, options)[name]
         work[f"{name}, every step"] = job
         work[f"{name}, every {options.keep_every}"] = job | {"keep_every": options.keep_every}
     found = in_turn(work, options.rounds, tell, options.tries)
@@ -98,7 +98,7 @@ def scaling(options: Benchmark, tell: Tell) -> dict[str, Any]:
         curves[axis] = {"sizes": sizes, "seconds": {name: [] for name in names}}
         for size in sizes:
             case = replace(middle, name=f"{axis} {size}", **{axis: size})
-            work = jobs("step", names, case, options.dtype, options.seconds)
+            work = jobs("step", names, case, options)
             found = in_turn(work, options.rounds, tell, options.tries)
             for name, results in found.items():
                 curves[axis]["seconds"][name].append(median(results, "seconds"))
@@ -122,11 +122,11 @@ def verdicts(options: Benchmark, tell: Tell) -> dict[str, Any]:
     }
 
 
-def environment() -> dict[str, Any]:
+def environment(device: str) -> dict[str, Any]:
     """Where the figures come from."""
     packages = ("numpy", "jax", "jaxlib", "torch", "flax")
     found: dict[str, Any] = {"platform": platform.platform(), "python": platform.python_version()}
-    found["machine"] = machine()
+    found["machine"] = machine() | ({"gpu": gpu()} if device == "gpu" else {})
     for package in packages:
         try:
             found[package] = version(package)

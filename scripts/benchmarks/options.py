@@ -6,10 +6,12 @@ from typing import Literal
 
 from benchmarks.cases import NAMED, Case
 from benchmarks.contender import present
+from benchmarks.machine import gpu
 from lstm_spec import InputError
 from lstm_spec.files import require_writable
 
 Kind = Literal["step", "sample", "peak", "cold", "long", "scaling", "verdicts"]
+ON_GPU = ("step", "sample", "cold")  # the others look at the host's memory or at its processor
 FIGURES = (".png", ".pdf", ".svg")
 
 
@@ -41,6 +43,8 @@ class Benchmark:
     """Of parameters and tokens."""
     dtype: Literal["float32", "float64"] = "float32"
     """Precision."""
+    device: Literal["cpu", "gpu"] = "cpu"
+    """gpu: what runs there, on the first one, with JAX and PyTorch that know it."""
     gemm: int = 2048
     """Size of the square matrix product that stands for the machine's limit."""
     long_case: str = "4096x16x256x96"
@@ -58,7 +62,7 @@ class Benchmark:
 
     def names(self) -> list[str]:
         """The contenders that are there."""
-        return present(tuple(dict.fromkeys(self.contenders)))
+        return present(tuple(dict.fromkeys(self.contenders)), self.device)
 
     def validate(self) -> None:
         """Say at once what cannot be.
@@ -67,6 +71,8 @@ class Benchmark:
             InputError: names the option.
         """
         self.cases(), self.names(), Case.of(self.long_case)
+        if self.device == "gpu":
+            self._validate_gpu()
         if self.seed < 0:
             raise InputError(f"--seed: got {self.seed}, expected 0 or more")
         for name in ("rounds", "tries", "gemm", "keep_every"):
@@ -79,3 +85,11 @@ class Benchmark:
             require_writable(path)
         if self.figure and self.figure.suffix.lower() not in FIGURES:
             raise InputError(f"--figure {self.figure}: expected a name in {', '.join(FIGURES)}")
+
+    def _validate_gpu(self) -> None:
+        for kind in self.measure:
+            if kind not in ON_GPU:
+                expected = f"expected {' or '.join(ON_GPU)} with --device gpu"
+                raise InputError(f"--measure: got {kind}, {expected}")
+        if gpu() is None:
+            raise InputError("--device: got gpu, but JAX finds none")

@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.cases import Case
 from benchmarks.disturbed import Watch
+from benchmarks.options import Benchmark
 from lstm_spec import InputError
 
 SCRIPTS = Path(__file__).resolve().parent.parent
@@ -89,12 +90,20 @@ def median(results: Iterable[dict], key: str) -> float:
     return statistics.median(result[key] for result in results)
 
 
-def jobs(kind: str, names: Iterable[str], case: Case, dtype: str, budget: float) -> dict[str, dict]:
-    """The same job for every contender."""
-    common = {"kind": kind, "case": asdict(case), "dtype": dtype, "budget": budget}
+def jobs(
+    kind: str, names: Iterable[str], case: Case, options: Benchmark, budget: float | None = None
+) -> dict[str, dict]:
+    """The same job for every contender, of so many seconds or as many as the options say."""
+    seconds = options.seconds if budget is None else budget
+    common = _where(options) | {"kind": kind, "case": asdict(case), "budget": seconds}
     return {name: common | {"contender": name} for name in names}
 
 
-def gemm_job(size: int, dtype: str, budget: float) -> dict[str, Any]:
+def gemm_job(options: Benchmark) -> dict[str, Any]:
     """The measure of the machine."""
-    return {"kind": "gemm", "size": size, "dtype": dtype, "budget": budget}
+    budget = min(options.seconds, 0.5)
+    return _where(options) | {"kind": "gemm", "size": options.gemm, "budget": budget}
+
+
+def _where(options: Benchmark) -> dict[str, Any]:
+    return {"dtype": options.dtype, "device": options.device}

@@ -6,6 +6,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +70,22 @@ def cold(job: dict) -> dict:
 
 
 def gemm(job: dict) -> dict:
-    """Operations per second of a square matrix product."""
+    """Operations per second of a square matrix product, in NumPy or, on a GPU, in JAX."""
     import numpy as np
 
     size, dtype = job["size"], job["dtype"]
     a, b = np.random.default_rng(0).standard_normal((2, size, size)).astype(dtype)
     out = np.empty_like(a)
-    each = seconds_each(lambda: np.matmul(a, b, out=out), job["budget"])
-    return {"rate": 2 * size**3 / each}
+    multiply = _gpu_product(a, b) if job["device"] == "gpu" else partial(np.matmul, a, b, out=out)
+    return {"rate": 2 * size**3 / seconds_each(multiply, job["budget"])}
+
+
+def _gpu_product(a: Any, b: Any) -> Callable[[], Any]:
+    import jax
+
+    left, right = jax.device_put((a, b))
+    product = jax.jit(jax.numpy.matmul)
+    return lambda: product(left, right).block_until_ready()
 
 
 def gradcheck(job: dict) -> dict:
@@ -90,6 +99,16 @@ def _contender(job: dict) -> Any:
     return make(job["contender"], Case(**job["case"]), job["dtype"], job.get("keep_every", 0))
 
 
+def _on_gpu(job: dict) -> None:
+    """JAX takes it by itself. float32 is float32: neither may multiply in fewer bits."""
+    os.environ["JAX_DEFAULT_MATMUL_PRECISION"] = "float32"
+    if job.get("contender") == "torch":
+        import torch
+
+        torch.set_default_device("cuda")
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+
+
 KINDS = {f.__name__: f for f in (step, sample, peak, long, cold, gemm, gradcheck)}
 
 
@@ -98,6 +117,10 @@ def main() -> None:
     job = json.loads(sys.argv[1])
     if job.get("dtype") == "float64":
         os.environ.setdefault("JAX_ENABLE_X64", "1")
+    if job.get("device") == "gpu":
+        _on_gpu(job)
+    else:
+        os.environ["JAX_PLATFORMS"] = "cpu"
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     print(json.dumps(KINDS[job["kind"]](job)), flush=True)
 

@@ -14,7 +14,7 @@ QUICK = ["--rounds", "1", "--seconds", "0", "--gemm", "32", "--contenders", "num
 
 
 def benchmark(*arguments):
-    environment = os.environ | {"NO_COLOR": "1", "COLUMNS": "80"}
+    environment = os.environ | {"NO_COLOR": "1", "COLUMNS": "80", "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, str(SCRIPT), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env=environment)
 
@@ -59,6 +59,15 @@ def test_what_the_figures_come_from(monkeypatch):
 BAD = {
     "case": (["--case", "3x2x4"], "--case: got '3x2x4', expected TIMExBATCHxHIDDENxVOCAB or noteb"),
     "contender": (["--contenders", "tf"], "--contenders: got 'tf', expected some of numpy,"),
+    "gpu, memory": (["--device", "gpu"], "--measure: got peak, expected step or sample or cold"),
+    "gpu, numpy": (
+        ["--device", "gpu", "--measure", "step", "--contenders", "numpy"],
+        "--contenders numpy: runs on CPUs only",
+    ),
+    "gpu, none": (
+        ["--device", "gpu", "--measure", "step"],
+        "--device: got gpu, but JAX finds none",
+    ),
     "rounds": (["--rounds", "0"], "--rounds: got 0, expected 1 or more"),
     "seconds": (["--seconds", "-1"], "--seconds: got -1.0, expected 0 or more"),
     "figure": (["--figure", "drawn.bmp"], "drawn.bmp: expected a name in .png, .pdf, .svg"),
@@ -85,7 +94,7 @@ def test_every_contender_computes_the_same_loss(name):
 
 
 def test_arrangements_are_measured_against_each_other():
-    environment = os.environ | {"NO_COLOR": "1", "COLUMNS": "80"}
+    environment = os.environ | {"NO_COLOR": "1", "COLUMNS": "80", "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, str(SCRIPT.with_name("arrangements.py")), "--rounds", "1"]
     done = subprocess.run(
         [*command, "--cases", "3x4x5x4"], capture_output=True, text=True, env=environment

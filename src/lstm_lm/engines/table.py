@@ -14,6 +14,8 @@ def prepare_jax(options: Options, processes: int = 1) -> None:
     """Ask JAX for the run's precision and devices, before anything imports it."""
     if options.dtype == "float64":
         os.environ.setdefault("JAX_ENABLE_X64", "1")
+    # Else GPUs and TPUs multiply in fewer bits, and give other numbers than NumPy; CPUs never do.
+    os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "float32")
     if options.mesh != ONE:  # of a CPU; other kinds of devices are there or not
         each = max(1, Grid.of(options.mesh).devices // processes)
         os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(each))
