@@ -34,7 +34,7 @@ def refined(case: Case, found: Explanation, step: Step) -> Explanation:
         case.deadline = max(case.deadline, time.process_time()) + SECONDS
         others = [t for t in found.trials if t is not grant]
         now = case.court.evaluated(others)
-        if now.complete:
+        if now.complete or not now.runs:
             continue
         scenery = case.scenery(*case.recorded_with(others))
         better = step(now, scenery)

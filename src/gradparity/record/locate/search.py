@@ -90,8 +90,10 @@ def _merged(case: Case, found: Explanation) -> Explanation:
     edits = [t for t in found.trials if isinstance(t, Trial)] if found.complete else []
     for one in edits:
         alike = [t for t in edits if _alike(one, t)]
-        if len(alike) > 1 and alike[0] is one:
-            rest = case.court.evaluated([t for t in found.trials if t not in alike])
+        if len(alike) < 2 or alike[0] is not one:
+            continue
+        rest = case.court.evaluated([t for t in found.trials if t not in alike])
+        if rest.runs:
             case.deadline = max(case.deadline, time.process_time() + MERGING_SECONDS)
             scenery = case.scenery(*case.recorded_with(rest.trials))
             single = _alone(case, rest, scenery)
@@ -140,7 +142,10 @@ def _known_without(case: Case, found: Explanation, trial: Repair, statement: Sta
     """Whether all that a statement yields is true without a repair behind it, and whole."""
     if isinstance(trial, Trial) and trial.adds:
         return False
-    record, truth = case.recorded_with([t for t in found.trials if t is not trial])
+    others = [t for t in found.trials if t is not trial]
+    if not case.court.evaluated(others).runs:
+        return False
+    record, truth = case.recorded_with(others)
     scenery, slots = case.scenery(record, truth), case.runner.code.program.slots
     places = {s.place for s in slots if s.statement is statement and s.kind == "value"}
     return bool(places) and not places & set(scenery.first)

@@ -15,7 +15,6 @@ from gradparity.record.locate.edits.statements import statement_edits
 from gradparity.record.locate.known.recognise import FORWARD, SCALED, UNKNOWN, ZERO
 from gradparity.record.locate.known.scenery import Scenery
 from gradparity.record.locate.known.stages import ALL_TURNS
-from gradparity.record.locate.trials.court import IMPOSSIBLE
 from gradparity.record.locate.trials.probe import Trial
 from gradparity.record.locate.trials.repairs import Explanation, Repair
 from gradparity.record.locate.trials.weigh import Scales
@@ -46,9 +45,9 @@ def upstream(case: Case, found: Explanation, step: Step) -> Explanation:
         if time.process_time() > until:
             break
         rest = case.court.evaluated([t for t in found.trials if t not in group])
-        others = [
-            e for e in _others(case, rest, group, untrue, step, until) if e.score > IMPOSSIBLE
-        ]
+        if not rest.runs:
+            continue
+        others = [e for e in _others(case, rest, group, untrue, step, until) if e.runs]
         better = min(others, key=lambda e: e.total, default=found)
         if better.total < found.total - LESS:
             return better

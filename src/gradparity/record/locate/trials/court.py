@@ -19,7 +19,13 @@ from gradparity.record.locate.known.recognise import (
 )
 from gradparity.record.locate.trials.grants import Grant
 from gradparity.record.locate.trials.probe import Trial
-from gradparity.record.locate.trials.repairs import Explanation, Repair, Version, version_of
+from gradparity.record.locate.trials.repairs import (
+    IMPOSSIBLE,
+    Explanation,
+    Repair,
+    Version,
+    version_of,
+)
 from gradparity.record.run.runs import Plain, Runner
 from gradparity.record.subject.trees import Path
 
@@ -28,7 +34,6 @@ SIMPLER = 0.3  # a value that is known once something is dropped may be a step o
 LONGER = 10  # times the subject's own length that a changed one may run
 MOST_WAITING = 2**20  # entries that are kept until their fingerprints are taken
 AGAIN = 0.1  # what a quantity is worth that has been there before
-IMPOSSIBLE = -1e9
 
 
 class EndlessError(Exception):

@@ -17,6 +17,7 @@ Repair = Trial | StatementEdit | Grant
 PER_WORTH = 5.0  # nats that one more known statement is worth
 LEAF_WORTH = 2.0  # statements that one more right gradient is worth
 COMPLETE = 1e6
+IMPOSSIBLE = -1e9  # the score of what cannot be run
 OWN = 0.5  # what it counts that a repaired value is known: a local derivative never is
 MOVES = 0.5  # what a change costs more at a statement that only hands a value on
 
@@ -52,6 +53,11 @@ class Explanation:
     own: float = 0.0
     complete: bool = False
     made: bytes = b""
+
+    @property
+    def runs(self) -> bool:
+        """Whether the subject can be run with these repairs, and has its loss then."""
+        return self.score > IMPOSSIBLE
 
     @property
     def price(self) -> float:
