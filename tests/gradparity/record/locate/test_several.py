@@ -3,9 +3,12 @@
 import ast
 
 import pytest
-from record.small_subjects import blamed, judged, line_with, planted
+from record.scoring import original, runner_of
+from record.small_subjects import RULES, blamed, judged, line_with, planted
 
+from gradparity.record.examine.engine import BROKE_OFF, examine
 from gradparity.record.locate.trials.grants import Grant
+from gradparity.record.report.explain import recording_of
 from gradparity.record.report.words import cause_of, repair_of
 
 CHAIN = """
@@ -51,6 +54,11 @@ def loss_and_grad(theta, x, y):
 def case():
     return loss_and_grad, numbers(36), numbers(5, 3), numbers(5, 2)
 """
+
+EXCHANGED = (
+    "    dOut[:, 2*nMix:] = dCentres.reshape(nBatch, nMix*nDim)",
+    "    dOut = dOut*dNll[:, None]",
+)
 
 SEVERAL = {
     "a chain": (CHAIN, {
@@ -100,6 +108,17 @@ def test_what_was_granted_first_is_mended_when_nothing_else_is_wrong(tmp_path):
     first = found[line_with(text, "np.cos")]
     assert first.repair == "dp = dmix @ v.T"
     assert first.should_be == "the gradient by `p`, set in line 16"
+
+
+def test_a_repair_without_which_another_cannot_be_run():
+    """`priors` gets the shape that a later repair needs; the look for better ones goes on."""
+    name = "b_mdn_head.py"
+    text = planted(original(name), "dCentres = diff*(post", "dCentres = 0.5*diff*(post")
+    head, tail = (line + "\n" for line in EXCHANGED)
+    runner = runner_of(planted(text, head + tail, tail + head), name)
+    found = recording_of(examine(runner, RULES), runner)
+    assert found.verdict == "wrong"
+    assert not any(BROKE_OFF in note for note in found.notes), found.notes
 
 
 def test_a_granted_value_has_no_words():
