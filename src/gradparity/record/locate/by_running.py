@@ -1,13 +1,13 @@
 """Changes that no value shows: statements left out, moved or replaced, judged by running alone."""
 
 import ast
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
 
 from gradparity.record.frontend.source import Program, Slot, Statement
+from gradparity.record.locate import clock
 from gradparity.record.locate.case import Case
 from gradparity.record.locate.edits.added import handed_on, rescalings
 from gradparity.record.locate.edits.by_name import readings, siblings
@@ -59,9 +59,9 @@ def unread(case: Case, now: Explanation, scenery: Scenery) -> Iterator[Explanati
         and not scenery.acts(slots[n].place)
     ]
     taken = {t.statement.number for t in now.trials}
-    end = time.process_time() + NAMING_SECONDS
+    end = clock.now() + NAMING_SECONDS
     for edit in readings(case.runner.code.program, list(dict.fromkeys(dead))):
-        if time.process_time() > end:
+        if clock.now() > end:
             return
         if edit.statement.number not in taken:
             yield case.court.evaluated([*now.trials, edit])
@@ -139,9 +139,9 @@ def named(case: Case, now: Explanation, edits: Edits, early: bool = False) -> It
             for s in case.runner.code.program.statements
             if id(s.scope) in scopes or (s.scope is not None and s.scope.name in called)
         ]
-    end = time.process_time() + NAMING_SECONDS
+    end = clock.now() + NAMING_SECONDS
     for edit in edits(case.runner.code.program, statements):
-        if time.process_time() > end:
+        if clock.now() > end:
             return
         yield from case.if_more_right(now, edit)
 
@@ -164,9 +164,9 @@ def like_siblings(case: Case, now: Explanation, scenery: Scenery) -> Iterator[Ex
         if scenery.reached.get(slots[n].place, frozenset()) & wrong
     ]
     mended = {t.statement: mended_statement(t) for t in now.trials}
-    end = time.process_time() + SIBLING_SECONDS
+    end = clock.now() + SIBLING_SECONDS
     for edit in siblings(case.runner.code.program, list(dict.fromkeys(doubtful)), mended):
-        if time.process_time() > end:
+        if clock.now() > end:
             return
         yield from case.if_more_right(now, edit)
 
@@ -183,9 +183,9 @@ def granted(case: Case, now: Explanation, turns: Turns, scenery: Scenery) -> Ite
     """What some slots may have to yield, put there: something behind it has to become known."""
     slots = case.runner.code.program.slots
     shapes = computed(slots, turns, scenery)
-    end = time.process_time() + GRANTING_SECONDS
+    end = clock.now() + GRANTING_SECONDS
     for grant in grants(case.families, slots, shapes):
-        if time.process_time() > min(end, case.deadline):
+        if clock.now() > min(end, case.deadline):
             return
         yield case.court.evaluated([*now.trials, grant])
 
@@ -233,9 +233,9 @@ def _edited(
 ) -> Iterator[Explanation]:  # fmt: skip
     taken = {t.statement.number for t in now.trials}
     wanted = [s for s in dict.fromkeys(statements) if s.number not in taken]
-    end = time.process_time() + seconds
+    end = clock.now() + seconds
     for edit in statement_edits(case.runner.code.program, wanted):
-        if time.process_time() > end:
+        if clock.now() > end:
             return
         if edit.statement not in backward:
             edit.price += BESIDE

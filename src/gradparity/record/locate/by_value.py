@@ -1,12 +1,12 @@
 """Changes of expressions, weighed by their values before they are run."""
 
-import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import zip_longest
 
 import numpy as np
 
+from gradparity.record.locate import clock
 from gradparity.record.locate.case import Case
 from gradparity.record.locate.known.scenery import Scenery
 from gradparity.record.locate.known.stages import Turns
@@ -107,7 +107,7 @@ def tried(
         chosen = [*scales.recurring(trials), *chosen]
     budget = int(np.clip(RUN_SECONDS / case.court.pace, FEWEST, MOST))
     for trial in _distinct(chosen)[:budget]:
-        if time.process_time() < case.deadline:
+        if clock.now() < case.deadline:
             yield case.court.evaluated([*now.trials, trial])
 
 
@@ -126,11 +126,11 @@ def _repeated(
 
 def couples(case: Case, now: Explanation, turns: Turns, scales: Scales) -> Iterator[Explanation]:
     """Two slips that put all right together, of which none does anything alone."""
-    until = min(case.deadline, time.process_time() + COUPLES_SECONDS)
+    until = min(case.deadline, clock.now() + COUPLES_SECONDS)
     first = probed(case, now, turns, "slips")
     trials = [t for n in turns for t in first.trials[n].values() if scales.complete(t)]
     for one in _in_turns(trials):
-        if time.process_time() > until:
+        if clock.now() > until:
             return
         others = {n: t for n, t in turns.items() if n != one.slot.number}
         with_one = Explanation([*now.trials, one])
@@ -160,7 +160,7 @@ def solved(
         return
     solver = Solver(
         code.program, code.files, every, case.pure, version.patches, version.codes,
-        min(case.deadline, time.process_time() + SOLVING_SECONDS), "", case.table,
+        min(case.deadline, clock.now() + SOLVING_SECONDS), "", case.table,
     ).asked(scenery, aims)  # fmt: skip
     case.runner.plain(solver)
     for trial in solver.found()[:MOST_SOLVED]:

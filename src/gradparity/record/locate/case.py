@@ -1,6 +1,5 @@
 """A subject with wrong gradients: what every way of looking for the fault knows of it."""
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +8,7 @@ from gradparity.record.frontend.source import Statement
 from gradparity.record.graph.nodes import Array
 from gradparity.record.graph.rules import Rules
 from gradparity.record.graph.truth import Truth
+from gradparity.record.locate import clock
 from gradparity.record.locate.edits.purity import Purity
 from gradparity.record.locate.edits.statement_edit import StatementEdit
 from gradparity.record.locate.known.recognise import Table
@@ -58,7 +58,7 @@ class Case:
             self.runner, self.right, self.table, self.backward, self.loss, self.moves
         )
         self.failures: list[str] = []  # our own, that must not cost the verdict
-        self.deadline = time.process_time() + SECONDS
+        self.deadline = clock.now() + SECONDS
 
     def failed(self, error: Exception) -> None:
         """Keep a fault of ours."""

@@ -1,10 +1,10 @@
 """Changes of expressions in the place of what was granted, now that nothing else is wrong."""
 
-import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from gradparity.record.locate import clock
 from gradparity.record.locate.by_running import computed
 from gradparity.record.locate.by_value import probed
 from gradparity.record.locate.case import Case
@@ -28,10 +28,10 @@ def refined(case: Case, found: Explanation, step: Step) -> Explanation:
         step: looks for the one repair that is missing.
     """
     waiting = [t for t in found.trials if isinstance(t, Grant)] if found.complete else []
-    end = time.process_time() + ALL_SECONDS
-    while waiting and time.process_time() < end:
+    end = clock.now() + ALL_SECONDS
+    while waiting and clock.now() < end:
         grant = waiting.pop()  # the last one hides what is before it
-        case.deadline = max(case.deadline, time.process_time()) + SECONDS
+        case.deadline = max(case.deadline, clock.now()) + SECONDS
         others = [t for t in found.trials if t is not grant]
         now = case.court.evaluated(others)
         if now.complete or not now.runs:
@@ -51,12 +51,12 @@ def _side_by_side(
     case: Case, now: Explanation, grant: Grant, scenery: Scenery
 ) -> Iterator[Explanation]:
     """A change that yields what was granted once something before it is granted as well."""
-    slots, until = case.runner.code.program.slots, time.process_time() + SECONDS
+    slots, until = case.runner.code.program.slots, clock.now() + SECONDS
     near, granted = scenery.near(0), {t.slot.number for t in now.trials if isinstance(t, Grant)}
     before = [n for n in sorted(case.backward) if slots[n].place in near or n in granted]
     before = [n for n in before if n != grant.slot.number]
     for other in grants(case.families, slots, computed(slots, before, scenery)):
-        if time.process_time() > until:
+        if clock.now() > until:
             return
         if _alike(other, grant):  # what is only handed on would do
             continue

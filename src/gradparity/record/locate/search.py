@@ -1,6 +1,5 @@
 """From wrong gradients to the statements that are wrong, and what should stand there."""
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
@@ -8,6 +7,7 @@ from functools import partial
 from itertools import combinations
 
 from gradparity.record.frontend.source import Statement
+from gradparity.record.locate import clock
 from gradparity.record.locate.by_running import rescaled_arrays
 from gradparity.record.locate.case import Case
 from gradparity.record.locate.known.scenery import Scenery
@@ -94,7 +94,7 @@ def _merged(case: Case, found: Explanation) -> Explanation:
             continue
         rest = case.court.evaluated([t for t in found.trials if t not in alike])
         if rest.runs:
-            case.deadline = max(case.deadline, time.process_time() + MERGING_SECONDS)
+            case.deadline = max(case.deadline, clock.now() + MERGING_SECONDS)
             scenery = case.scenery(*case.recorded_with(rest.trials))
             single = _alone(case, rest, scenery)
             if single is not None and single.complete and single.price < found.price:
@@ -197,7 +197,7 @@ def _step(
         better.sort(key=lambda e: (round(e.total, 1), e.trials[-1].statement.number))
         if better and _convinces(case, better[0], now, scenery, look):
             break
-        if time.process_time() > case.deadline:
+        if clock.now() > case.deadline:
             break
     if better:
         return _combined(case, better, scenery)

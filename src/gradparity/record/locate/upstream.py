@@ -5,10 +5,10 @@ repairs put the gradients right, and leave the value that they mend untrue.
 """
 
 import ast
-import time
 from collections.abc import Callable, Iterator, Sequence
 
 from gradparity.record.frontend.source import Statement
+from gradparity.record.locate import clock
 from gradparity.record.locate.by_value import probed
 from gradparity.record.locate.case import Case
 from gradparity.record.locate.edits.statements import statement_edits
@@ -38,11 +38,11 @@ def upstream(case: Case, found: Explanation, step: Step) -> Explanation:
     """
     if not found.complete or len(found.trials) > MOST:
         return found
-    until = time.process_time() + SECONDS
+    until = clock.now() + SECONDS
     scenery = case.scenery(*case.recorded_with(found.trials))
     untrue = [t for t in found.trials if not _is_true(t, scenery)]
     for group in _groups(found, untrue):
-        if time.process_time() > until:
+        if clock.now() > until:
             break
         rest = case.court.evaluated([t for t in found.trials if t not in group])
         if not rest.runs:
@@ -87,7 +87,7 @@ def _others(
     steps = 0
     few = len(rest.trials) + len(group) <= FEW
     for trial in _tried(case, rest, given, scenery, few):
-        if time.process_time() > until:
+        if clock.now() > until:
             return
         both = case.court.evaluated([*rest.trials, trial])
         if both.complete:
@@ -97,9 +97,9 @@ def _others(
             yield from _completed(case, both, step)
     slots = case.runner.code.program.slots
     statements = list(dict.fromkeys(slots[n].statement for n in given)) if few else []
-    end = min(until, time.process_time() + EDITS_SECONDS)
+    end = min(until, clock.now() + EDITS_SECONDS)
     for edit in statement_edits(case.runner.code.program, statements):
-        if time.process_time() > end:
+        if clock.now() > end:
             return
         if len(case.court.right_with([*rest.trials, edit])) == len(case.right):
             yield case.court.evaluated([*rest.trials, edit])
@@ -132,7 +132,7 @@ def _promises(both: Explanation, rest: Explanation, scenery: Scenery) -> bool:
 
 
 def _completed(case: Case, both: Explanation, step: Step) -> Iterator[Explanation]:
-    case.deadline = time.process_time() + STEP_SECONDS
+    case.deadline = clock.now() + STEP_SECONDS
     further = step(both, case.scenery(*case.recorded_with(both.trials)))
     if further is not None and further.complete:
         needless = case.court.right_with([t for t in further.trials if t is not both.trials[-1]])

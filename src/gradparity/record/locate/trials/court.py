@@ -1,6 +1,5 @@
 """Judges repairs by running the subject with them."""
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 from gradparity.record.frontend.hooks import Hooks
 from gradparity.record.graph.nodes import Array
 from gradparity.record.graph.truth import close, scale_of
+from gradparity.record.locate import clock
 from gradparity.record.locate.known.recognise import (
     EXACT,
     PARTIAL,
@@ -135,7 +135,7 @@ class Court:
 
     def evaluated(self, trials: Sequence[Repair]) -> Explanation:
         """Run the subject with repairs, and see what has become right and known."""
-        start = time.process_time()
+        start = clock.now()
         try:
             watch = Watch(self.runner, self.version(trials), self.backward, self.most)
             plain = self.runner.plain(watch)
@@ -143,7 +143,7 @@ class Court:
             return Explanation(list(trials), frozenset(), IMPOSSIBLE)
         if self.most == float("inf"):
             self.most = LONGER * watch.passed + 1000
-        self.pace += 0.1 * (time.process_time() - start - self.pace)
+        self.pace += 0.1 * (clock.now() - start - self.pace)
         if not self._same_loss(plain):
             return Explanation(list(trials), frozenset(), IMPOSSIBLE)
         right, prints = self._right(plain), watch.prints()

@@ -3,7 +3,6 @@
 import ast
 import inspect
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import numpy as np
 from gradparity.record.frontend.hooks import Hooks, Patch
 from gradparity.record.frontend.source import Program, Slot, Statement, with_calls_hooked
 from gradparity.record.graph.nodes import Array
+from gradparity.record.locate import clock
 from gradparity.record.locate.edits import Scene, tried
 from gradparity.record.locate.edits.atoms import Atom, atoms_of, is_value
 from gradparity.record.locate.edits.change import Change, number_like
@@ -101,7 +101,7 @@ class Prober(Hooks):
         turns: by slot, the executions at which its expression is changed.
         pure: which functions can be called again.
         patches, codes: of the run.
-        until: the time, of `time.process_time`, after which nothing more is tried.
+        until: the time, of `clock.now`, after which nothing more is tried.
         kind: which changes are tried: "slips", what is "missing", both as "small", or "deep".
         table: true quantities.
     """
@@ -137,7 +137,7 @@ class Prober(Hooks):
         if not self._busy:
             turn = self._turns[number]
             self._turns[number] += 1
-            if turn in self.wanted[number] and time.process_time() < self.until:
+            if turn in self.wanted[number] and clock.now() < self.until:
                 self._busy = True
                 try:
                     self._try(self.program.slots[number], turn, frame)
