@@ -10,6 +10,7 @@ import numpy as np
 import tyro
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from lstm_lm.config.options import instead_of_none
 from lstm_lm.keep.folder import RunFolder
@@ -45,8 +46,10 @@ def _compare(command: Comparison) -> int:
     console = Console()
     console.print(_table(curves))
     if command.figure is not None:
-        draw_over_each_other(curves, command.figure, "losses of the same run")
-        console.print(f"{command.figure}: the losses and their differences", soft_wrap=True)
+        draw_over_each_other(curves, command.figure, "losses of runs")
+        console.print(
+            f"{command.figure}: the losses and their differences", soft_wrap=True, markup=False
+        )
     return OK
 
 
@@ -63,14 +66,14 @@ def _table(curves: Mapping[str, Sequence[dict[str, Any]]]) -> Table:
     """For each run the largest difference in its first updates, and in all that both have made."""
     first, *others = curves
     found = {name: relative_difference(curves[name], curves[first])[1] for name in others}
-    longest = max(len(difference) for difference in found.values())
-    lasts = [*(last for last in FIRST if last < longest), longest]
+    ends = {len(difference) for difference in found.values()}
+    lasts = sorted({last for last in FIRST if last < max(ends)} | ends)
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column(f"largest relative difference\nof the losses from {first}")
+    table.add_column(Text(f"largest relative difference\nof the losses from {first}"))
     for last in lasts:
         table.add_column(f"{last:,}\nupdate{'s' if last > 1 else ''}", justify="right")
     for name, difference in found.items():
-        table.add_row(name, *(_cell(difference, last) for last in lasts))
+        table.add_row(Text(name), *(_cell(difference, last) for last in lasts))
     return table
 
 
