@@ -7,6 +7,7 @@ from record.scoring import original, runner_of
 from record.small_subjects import RULES, blamed, judged, line_with, planted
 
 from gradparity.record.examine.engine import BROKE_OFF, examine
+from gradparity.record.locate import refine
 from gradparity.record.locate.trials.grants import Grant
 from gradparity.record.report.explain import recording_of
 from gradparity.record.report.words import cause_of, repair_of
@@ -110,8 +111,9 @@ def test_what_was_granted_first_is_mended_when_nothing_else_is_wrong(tmp_path):
     assert first.should_be == "the gradient by `p`, set in line 16"
 
 
-def test_a_repair_without_which_another_cannot_be_run():
+def test_a_repair_without_which_another_cannot_be_run(monkeypatch):
     """`priors` gets the shape that a later repair needs; the look for better ones goes on."""
+    monkeypatch.setattr(refine, "ALL_SECONDS", 0.0)  # another look, and a long one
     name = "b_mdn_head.py"
     text = planted(original(name), "dCentres = diff*(post", "dCentres = 0.5*diff*(post")
     head, tail = (line + "\n" for line in EXCHANGED)
