@@ -19,8 +19,8 @@ from lstm_spec.corpus import Vocabulary, read_text
 PARTS = ("training", "validation", "test")
 
 
-class Source(Protocol):
-    """Where streams come from."""
+class Known(Protocol):
+    """What every process knows of a text."""
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -34,15 +34,12 @@ class Source(Protocol):
     def tokens(self) -> dict[str, int]:
         """How many each part has."""
 
-    def read(self, part: str, shape: Shape, columns: range) -> np.ndarray:
-        """Ids of these streams and the token behind them, `(len(columns) · length + 1,)` int64."""
-
 
 class Whole(NamedTuple):
     """All of a text.
 
     Attributes:
-        vocabulary, fingerprint: as `Source`.
+        vocabulary, fingerprint: as `Known`.
         text: what is in the file.
         symbols: into which it is split.
         parts: where each part begins and ends among them.
@@ -73,11 +70,11 @@ class Whole(NamedTuple):
 
     @property
     def tokens(self) -> dict[str, int]:
-        """As `Source`."""
+        """As `Known`."""
         return {name: len(part) for name, part in self.parts.items()}
 
     def read(self, part: str, shape: Shape, columns: range) -> np.ndarray:
-        """As `Source`."""
+        """Ids of these streams and the token behind them, `(len(columns) · length + 1,)` int64."""
         here = self.parts[part][columns.start * shape.length : columns.stop * shape.length + 1]
         return self.vocabulary.encode(self.symbols[here.start : here.stop])
 
@@ -86,7 +83,7 @@ class Index(NamedTuple):
     """What must be known of a text to read some of its streams.
 
     Attributes:
-        vocabulary, fingerprint, tokens: as `Source`.
+        vocabulary, fingerprint, tokens: as `Known`.
         bounds: of each part, the bytes at which every `length`-th token begins and ends.
     """
 
@@ -103,48 +100,20 @@ class Index(NamedTuple):
         bounds = {name: [found[i] for i in part] for name, part in wanted.items()}
         return cls(whole.vocabulary, whole.fingerprint, whole.tokens, bounds)
 
-
-class Indexed(NamedTuple):
-    """A text of which no more is read than the streams that are asked for.
-
-    Attributes:
-        known: of the text.
-        path: where it is.
-        notation: its.
-    """
-
-    known: Index
-    path: Path
-    notation: Notation
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """As `Source`."""
-        return self.known.vocabulary
-
-    @property
-    def fingerprint(self) -> str:
-        """As `Source`."""
-        return self.known.fingerprint
-
-    @property
-    def tokens(self) -> dict[str, int]:
-        """As `Source`."""
-        return self.known.tokens
-
-    def read(self, part: str, shape: Shape, columns: range) -> np.ndarray:
-        """As `Source`.
+    def read(
+        self, path: Path, notation: Notation, part: str, shape: Shape, columns: range
+    ) -> np.ndarray:
+        """As `Whole.read`, and nothing else of the file.
 
         Raises:
             InputError: the file is not the one that the leading process has read.
         """
-        bounds = self.known.bounds[part]
-        (begin, _), (_, end) = bounds[columns.start], bounds[columns.stop]
-        symbols = self.notation.split(_text(self.path, begin, end))
+        (begin, _), (_, end) = self.bounds[part][columns.start], self.bounds[part][columns.stop]
+        symbols = notation.split(_text(path, begin, end))
         expected = len(columns) * shape.length + 1
         if len(symbols) != expected:
             got = f"{len(symbols)} tokens in bytes {begin} to {end}, expected {expected}"
-            raise InputError(f"{self.path}: {got}; not the text that process 0 has read")
+            raise InputError(f"{path}: {got}; not the text that process 0 has read")
         return self.vocabulary.encode(symbols)
 
 

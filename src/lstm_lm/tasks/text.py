@@ -10,7 +10,7 @@ import numpy as np
 from lstm_lm.config.options import Options
 from lstm_lm.peers import Peers
 from lstm_lm.tasks.notation import Notation
-from lstm_lm.tasks.sources import Index, Indexed, Source, Whole
+from lstm_lm.tasks.sources import Index, Known, Whole
 from lstm_lm.tasks.streams import Shape, Streams
 from lstm_spec import Backend, Batch, InputError, Params
 from lstm_spec.corpus import Vocabulary
@@ -40,7 +40,8 @@ class Text:
         Raises:
             InputError: it is not readable UTF-8, or too short for one window.
         """
-        return cls._of(Whole.of(options, notation(options)), options, range)
+        whole = Whole.of(options, notation(options))
+        return cls._of(whole, whole.read, options, range)
 
     @classmethod
     def split(cls, options: Options, peers: Peers) -> "Text":
@@ -52,19 +53,22 @@ class Text:
         assert options.data is not None
         noted = notation(options)
         index = peers.shared(lambda: Index.of(Whole.of(options, noted), options))
-        source = Indexed(index, options.data, noted)
-        return cls._of(source, options, partial(peers.columns, options.mesh))
+        read = partial(index.read, options.data, noted)
+        return cls._of(index, read, options, partial(peers.columns, options.mesh))
 
     @classmethod
-    def _of(cls, source: Source, options: Options, needed: Callable[[int], range]) -> "Text":
-        _require_enough(source, options)
+    def _of(
+        cls, known: Known, read: Callable[[str, Shape, range], np.ndarray], options: Options,
+        needed: Callable[[int], range],
+    ) -> "Text":  # fmt: skip
+        _require_enough(known, options)
         parts = {}
-        for name, tokens in source.tokens.items():
+        for name, tokens in known.tokens.items():
             shape = Shape.of(name, tokens, options)
             columns = needed(shape.size) if shape.length else range(0)
-            flat = source.read(name, shape, columns) if columns else np.zeros(0, np.int64)
+            flat = read(name, shape, columns) if columns else np.zeros(0, np.int64)
             parts[name] = Streams.of(tokens, shape, columns, flat)
-        return cls(options, source.vocabulary, source.fingerprint, parts)
+        return cls(options, known.vocabulary, known.fingerprint, parts)
 
     @property
     def title(self) -> str:
@@ -106,8 +110,8 @@ class Text:
         return []
 
 
-def _require_enough(source: Source, options: Options) -> None:
-    training = source.tokens["training"]
+def _require_enough(known: Known, options: Options) -> None:
+    training = known.tokens["training"]
     needed = (options.batch or 1) * options.window + 1
     if training < needed:
         plural = "" if training == 1 else "s"
@@ -116,9 +120,9 @@ def _require_enough(source: Source, options: Options) -> None:
             f"at least {needed}: one window of {options.window} steps in each of "
             f"{options.batch} streams, and one more; try a smaller --batch or --window"
         )
-    if len(source.vocabulary) == 1:
+    if len(known.vocabulary) == 1:
         got = f"got {options.min_count}, but no token occurs as often"
         raise InputError(f"--min-count: {got} in the training part")
-    for name, tokens in source.tokens.items():
+    for name, tokens in known.tokens.items():
         if tokens == 1:
             raise InputError(f"--{name}: 1 token of {options.data}, expected 2 or more")
